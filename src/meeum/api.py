@@ -1,0 +1,94 @@
+"""The Python API: read, train, denoise, write."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from meeum import checkpoint, io, predict, session
+from meeum.checkpoint import Model
+from meeum.errors import UsageError
+from meeum.settings import Settings, assumed
+from meeum.training import Progress
+from meeum.volume import Volume, maximum_projection
+
+IN_MEMORY = 2**30  # results larger than this many bytes lie in a temporary file
+
+
+def read(
+    path: str | Path,
+    *,
+    dataset: str | None = None,
+    projection: str = "none",
+    channel: int | None = None,
+    no_data: float | None = None,
+) -> Volume:
+    """Open an image lazily: TCF, HDF5, TIFF or NPY; `projection="max"` gives its maximum along z.
+
+    Values are float32 in the data's units (refractive index for TCF), axes a suffix of "TZYX".
+    """
+    volume = io.read(Path(path), dataset=dataset, channel=channel, no_data=no_data)
+    return maximum_projection(volume) if projection == "max" else volume
+
+
+def train(
+    noisy: Volume | Sequence[Volume],
+    settings: Settings | None = None,
+    *,
+    show: Callable[[Progress], None] | None = None,
+) -> Model:
+    """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`."""
+    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
+    chosen = settings or assumed(volumes[0].spatial_shape)
+    running = session.prepare(volumes, chosen)
+    for progress in running.run():
+        if show:
+            show(progress)
+    return running.snapshot()
+
+
+def denoise(noisy: Volume, model: Model) -> Volume:
+    """Denoise every frame, tile by tile: the same axes, units and voxels without data as the input.
+
+    Results over 1 GiB lie in a temporary file, not in memory.
+    """
+    clean, shares = denoising(noisy, model)
+    for _ in shares:
+        pass
+    return clean
+
+
+def denoising(noisy: Volume, model: Model) -> tuple[Volume, Iterator[float]]:
+    """A volume that is still empty, and the iterator that fills it, yielding the share done after each tile."""
+    if noisy.spatial_axes != model.axes:
+        raise UsageError(f"{noisy.name} has axes {noisy.spatial_axes}, but the model was trained on {model.axes}")
+    result = _room(noisy.shape)
+    return noisy.with_data(result), predict.fill(result, noisy, model, device=session.device(model.settings))
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    if math.prod(shape) * 4 <= IN_MEMORY:
+        return np.empty(shape, np.float32)
+    with tempfile.TemporaryFile(prefix="meeum-") as file:  # the mapping keeps the file until it is dropped
+        return np.memmap(file, np.float32, "w+", shape=shape)
+
+
+def write(clean: Volume, path: str | Path, *, noisy: Volume | None = None, overwrite: bool = False) -> Path:
+    """Write an image in the format its suffix names; HDF5 files hold `input` too when `noisy` is given."""
+    return io.write(clean, Path(path), noisy=noisy, overwrite=overwrite)
+
+
+def save(model: Model, path: str | Path) -> Path:
+    """Write a model to a folder (or a .safetensors file) from which `load` reads it back."""
+    path = Path(path)
+    return checkpoint.save(replace(model, state={}), path if path.suffix else path / checkpoint.MODEL_FILE)
+
+
+def load(path: str | Path) -> Model:
+    """Read a model from a folder or file; nothing but tensors and plain values is loaded."""
+    return checkpoint.load(Path(path))

@@ -1,0 +1,40 @@
+"""Outputs appear whole or not at all: written beside their final place, then renamed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from meeum.errors import MeeumError, UsageError
+
+
+@contextmanager
+def replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
+    refuse_existing(path, overwrite=overwrite)
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")  # keeps the suffix, which writers look at
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise MeeumError(
+            f"{path}: could not be written ({error.strerror or error}); nothing was left behind"
+        ) from error
+    except RuntimeError as error:  # HDF5 reports a full disk in this way when the file is closed
+        if "No space left" in str(error) or "File too large" in str(error):
+            raise MeeumError(f"{path}: could not be written (disk full); nothing was left behind") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Say no to a path that exists (unless it may be replaced), or whose folder does not."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists already and is kept; give another name, or --overwrite to replace it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")

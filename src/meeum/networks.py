@@ -1,0 +1,139 @@
+"""Networks in 2D and 3D; each states its stride and its reach, from which tiles are planned.
+
+No normalisation that depends on space or batch (a tile must equal the whole), every down-sampling is
+blurred (Zhang 2019), up-sampling is linear: no transposed convolution, no max pooling, no lattice of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built from: channels at the finest level, halvings per axis and level, top skip."""
+
+    width: int
+    halvings: tuple[Ints, ...]  # one entry per level, one factor (1 or 2) per axis
+    axes: int
+    top_skip: bool = False
+
+
+def halvings(size: Ints, spacing: tuple[float, ...], depth: int) -> tuple[Ints, ...]:
+    """Which axes each level halves: never one that is short, nor one much coarser than the finest (anisotropy)."""
+    levels: list[Ints] = []
+    size, now = tuple(size), tuple(spacing)
+    for _ in range(depth):
+        fine = min(now)
+        level = tuple(2 if n >= 16 and s < 1.9 * fine else 1 for n, s in zip(size, now, strict=True))
+        if max(level) == 1:
+            break
+        levels.append(level)
+        size = tuple(-(-n // f) for n, f in zip(size, level, strict=True))
+        now = tuple(s * f for s, f in zip(now, level, strict=True))
+    return tuple(levels)
+
+
+class BlurDown(nn.Module):
+    """A [1 3 3 1] blur and channel mixing in one convolution, halving the axes whose factor is 2."""
+
+    blur: Tensor
+
+    def __init__(self, channels: int, out: int, factors: Ints) -> None:
+        super().__init__()
+        self.factors = factors
+        self.mix = nn.Parameter(torch.randn(out, channels) / math.sqrt(channels))
+        self.bias = nn.Parameter(torch.zeros(out))
+        blur = torch.ones(())
+        for factor in factors:
+            blur = blur[..., None] * (torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8 if factor == 2 else torch.ones(1))
+        self.register_buffer("blur", blur, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.mix.reshape(*self.mix.shape, *(1 for _ in self.factors)) * self.blur
+        convolve = functional.conv2d if len(self.factors) == 2 else functional.conv3d
+        return convolve(x, weight, self.bias, stride=self.factors, padding=tuple(f - 1 for f in self.factors))
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger 2015) with blurred down- and linear up-sampling and, by default, no top skip (Höck 2022).
+
+    Takes and gives (B, 1, *S), each side a multiple of `stride`; `reach` is how far, per axis, an output looks.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.halvings, self.top_skip = shape.halvings, shape.top_skip
+        depth, convolution = len(shape.halvings), nn.Conv2d if shape.axes == 2 else nn.Conv3d
+        widths = [shape.width * 2**level for level in range(depth + 1)]
+        self.mode = "bilinear" if shape.axes == 2 else "trilinear"
+        self.enter = _block(convolution, 1, widths[0])
+        self.down = nn.ModuleList(
+            BlurDown(widths[level], widths[level + 1], factors) for level, factors in enumerate(shape.halvings)
+        )
+        self.encode = nn.ModuleList(_block(convolution, width, width) for width in widths[1:])
+        skips = [widths[level] if level or shape.top_skip else 0 for level in range(depth)]
+        self.decode = nn.ModuleList(
+            _block(convolution, widths[level + 1] + skips[level], widths[level]) for level in range(depth)
+        )
+        self.leave = convolution(widths[0], 1, 1)
+        self.stride = tuple(math.prod(f[axis] for f in shape.halvings) for axis in range(shape.axes))
+        self.reach = tuple(_reach([f[axis] for f in shape.halvings]) for axis in range(shape.axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        x = self.enter(x)
+        for down, encode in zip(self.down, self.encode, strict=True):
+            skips.append(x)
+            x = encode(down(x))
+        for level in reversed(range(len(skips))):
+            factors = [float(f) for f in self.halvings[level]]
+            x = functional.interpolate(x, scale_factor=factors, mode=self.mode, align_corners=False)
+            x = self.decode[level](torch.cat([x, skips[level]], 1) if level or self.top_skip else x)
+        leave: Tensor = self.leave(x)
+        return leave
+
+
+def _block(convolution: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> nn.Sequential:
+    first, second = convolution(channels, out, 3, padding=1), convolution(out, out, 3, padding=1)
+    for layer in (first, second):
+        nn.init.kaiming_normal_(layer.weight, a=0.1)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return nn.Sequential(first, nn.LeakyReLU(0.1), second, nn.LeakyReLU(0.1))
+
+
+def _reach(factors: list[int]) -> int:
+    """How far an output looks along one axis: two convolutions a level, a blur down, a linear step up."""
+    reach, step = 2, 1
+    for factor in factors:
+        reach += step * (2 if factor == 2 else 0)  # [1 3 3 1] at the finer level
+        step *= factor
+        reach += step * (2 + (1 if factor == 2 else 0))  # two convolutions, then the neighbour that is mixed in
+    for factor in reversed(factors):
+        step //= factor
+        reach += 2 * step
+    return reach
+
+
+def place(network: nn.Module, axes: int, device: str) -> nn.Module:
+    """Move a network (in place) to a device, in the memory layout in which convolutions run fastest."""
+    layout = torch.channels_last if axes == 2 else torch.channels_last_3d
+    return network.to(device).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def build(name: str, shape: Shape, *, seed: int) -> nn.Module:
+    """A network of the given name; the same seed gives the same first weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return NETWORKS[name](shape)
+
+
+NETWORKS: dict[str, Callable[[Shape], nn.Module]] = {"unet": UNet}

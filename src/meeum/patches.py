@@ -1,0 +1,165 @@
+"""Training patches, cut on the device from one affine-normalised copy of the images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meeum.errors import MeeumError
+from meeum.settings import TrainingSettings
+from meeum.volume import Array, Region, Volume
+
+Ints = tuple[int, ...]
+
+# What a voxel of a block may be used for; anything else was never measured and only fills the frame.
+TRAIN, HELD_OUT = 1, 2
+SAMPLE = 2_000_000  # voxels from which offset and scale are measured
+BLOCK = 128  # least side, in patches' direction, of the blocks that stand for an image too large for memory
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """One affine for a whole model: never per slice, tile or patch, so that values stay comparable."""
+
+    offset: float
+    scale: float
+
+    def apply(self, values: Array, valid: Array) -> Array:
+        """Data units to network units; voxels without data become the mean."""
+        return np.where(valid, (values - self.offset) / self.scale, 0).astype(np.float32)
+
+    def undo(self, values: Array) -> Array:
+        return values * np.float32(self.scale) + np.float32(self.offset)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Blocks of normalised image on the device, and per voxel whether it is for training or held out."""
+
+    blocks: tuple[Tensor, ...]  # each (*S) float32
+    roles: tuple[Tensor, ...]  # each (*S) uint8: TRAIN, HELD_OUT or 0
+    turn: tuple[int, ...]  # axes along which patches may be flipped
+    patch: Ints
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches (B, *S) and which of their voxels may be judged."""
+
+    image: Tensor
+    allowed: Tensor
+
+
+def measure(volumes: Sequence[Volume]) -> Normalisation:
+    """Mean and standard deviation of the measured values, extremes (0.1 % a side) set aside."""
+    values = np.concatenate([_sample(volume, SAMPLE // len(volumes)) for volume in volumes])
+    low, high = np.percentile(values, (0.1, 99.9))
+    inner = values[(values >= low) & (values <= high)].astype(np.float64)
+    scale = float(inner.std())
+    if not scale > 1e-7 * max(1e-30, float(np.abs(inner).max())):
+        raise MeeumError(
+            f"{volumes[0].name}: the image is constant ({float(inner.mean()):.6g} everywhere); nothing to denoise"
+        )
+    return Normalisation(float(inner.mean()), scale)
+
+
+def _sample(volume: Volume, most: int) -> Array:
+    """Measured values of evenly spread planes of the slowest axis, at most about `most`."""
+    plane = math.prod(volume.shape[1:])
+    count = int(np.clip(most // max(plane, 1), 1, volume.shape[0]))
+    picked = np.unique(np.linspace(0, volume.shape[0] - 1, count).round().astype(int))
+    planes = (volume.read((slice(i, i + 1), *(slice(None) for _ in volume.shape[1:]))) for i in picked)
+    values = np.concatenate([plane[volume.valid(plane)] for plane in planes])
+    _refuse_not_finite(values, volume)
+    if not len(values):
+        raise MeeumError(f"{volume.name}: no voxel holds data (all are {volume.no_data})")
+    return values[:: max(1, len(values) // most)]
+
+
+def _refuse_not_finite(values: Array, volume: Volume) -> None:
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise MeeumError(
+            f"{volume.name}: {bad} of {values.size} values looked at are not numbers (nan or infinite); "
+            "if nan marks voxels that were never measured, say so: --set input.no_data=nan"
+        )
+
+
+def load(
+    volumes: Sequence[Volume], normalisation: Normalisation, *, patch: Ints, settings: TrainingSettings, device: str
+) -> Pool:
+    """Read frames into a pool: whole where they fit into the memory, else random blocks that do."""
+    blocks, roles = [], []
+    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
+    voxels = int(settings.memory_gb * 2**30 / 5)
+    for frame, region in _regions(frames, patch, voxels, settings.seed):
+        values = frame.read(region)
+        valid = frame.valid(values)
+        _refuse_not_finite(values[valid], frame)
+        blocks.append(torch.from_numpy(normalisation.apply(values, valid)).to(device))
+        roles.append(torch.from_numpy(_roles(valid, settings.held_out)).to(device))
+    axes = tuple(frames[0].axes.index(letter) for letter in settings.turn if letter in frames[0].axes)
+    return Pool(tuple(blocks), tuple(roles), axes, patch)
+
+
+def _regions(frames: Sequence[Volume], patch: Ints, voxels: int, seed: int) -> Iterator[tuple[Volume, Region]]:
+    if sum(math.prod(frame.shape) for frame in frames) <= voxels:
+        yield from ((frame, tuple(slice(0, n) for n in frame.shape)) for frame in frames)
+        return
+    rng = np.random.default_rng([seed, 0])
+    left = voxels
+    while left > 0:
+        frame = frames[int(rng.integers(len(frames)))]
+        side = [min(n, max(p, BLOCK)) for n, p in zip(frame.shape, patch, strict=True)]
+        corner = [int(rng.integers(n - s + 1)) for n, s in zip(frame.shape, side, strict=True)]
+        left -= math.prod(side)
+        yield frame, tuple(slice(c, c + s) for c, s in zip(corner, side, strict=True))
+
+
+def _roles(valid: Array, held_out: float) -> Array:
+    """The end of the longest axis is held out of training: seen as context, never as a target."""
+    roles = np.where(valid, TRAIN, 0).astype(np.uint8)
+    axis = int(np.argmax(valid.shape))
+    start = valid.shape[axis] - round(held_out * valid.shape[axis])
+    end = roles[(slice(None),) * axis + (slice(start, None),)]
+    end[end == TRAIN] = HELD_OUT
+    return roles
+
+
+def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
+    """The patches numbered `indices`: which they are depends on number and seed only, not on the batch."""
+    pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role) for index in indices]
+    return Batch(torch.stack([image for image, _ in pieces]), torch.stack([allowed for _, allowed in pieces]))
+
+
+def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor]:
+    """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be used."""
+    sizes = np.array([block.numel() for block in pool.blocks], dtype=float)
+    for _ in range(20):
+        which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
+        region = _place(pool.blocks[which].shape, pool.patch, rng, at_end=role == HELD_OUT)
+        allowed = pool.roles[which][region] == role
+        if role == HELD_OUT or float(allowed.float().mean()) >= 0.5:
+            break
+    flips = [axis for axis in pool.turn if rng.random() < 0.5]
+    image, allowed = (part.flip(flips) for part in (pool.blocks[which][region], allowed))
+    if _may_swap(pool) and rng.random() < 0.5:
+        image, allowed = (part.transpose(-1, -2) for part in (image, allowed))
+    return image, allowed
+
+
+def _may_swap(pool: Pool) -> bool:
+    return {len(pool.patch) - 1, len(pool.patch) - 2} <= set(pool.turn) and pool.patch[-1] == pool.patch[-2]
+
+
+def _place(size: Ints, patch: Ints, rng: np.random.Generator, *, at_end: bool) -> Region:
+    corner = [int(rng.integers(n - p + 1)) for n, p in zip(size, patch, strict=True)]
+    if at_end:
+        axis = int(np.argmax(size))
+        corner[axis] = size[axis] - patch[axis]
+    return tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))

@@ -1,0 +1,100 @@
+"""Prediction: tiles planned from the network's stride and reach inside a memory budget; tiled equals whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from torch import nn
+
+from meeum.checkpoint import Model
+from meeum.errors import UsageError
+from meeum.networks import place
+from meeum.volume import Array, Region, Volume
+
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of an image: what is read, what is kept, and how far the reading is padded past the image's end."""
+
+    read: Region
+    keep: Region  # of the image
+    inner: Region  # of the tile: where the kept part lies
+    pad: Ints
+
+
+def plan_tiles(shape: Ints, stride: Ints, reach: Ints, *, most_voxels: int) -> tuple[Tile, ...]:
+    """Tiles over an image of `shape`, each with its halo at most `most_voxels`, cut on multiples of the stride."""
+    halo = tuple(-(-r // s) * s for r, s in zip(reach, stride, strict=True))
+    whole = tuple(-(-n // s) * s for n, s in zip(shape, stride, strict=True))
+    core = list(whole)
+    while math.prod(_with_halo(core, halo, whole)) > most_voxels:
+        axis = max(range(len(core)), key=lambda a: (core[a] > stride[a], core[a]))
+        if core[axis] <= stride[axis]:
+            least = math.prod(_with_halo(list(stride), halo, whole))
+            raise UsageError(
+                f"[prediction] memory_gb: room for {most_voxels} voxels, but this network's smallest tile has {least}; "
+                f"give at least {least / most_voxels:.1f} times as much"
+            )
+        parts = math.ceil(whole[axis] / core[axis]) + 1
+        core[axis] = max(stride[axis], math.ceil(whole[axis] / parts / stride[axis]) * stride[axis])
+    starts = product(*(range(0, n, c) for n, c in zip(whole, core, strict=True)))
+    return tuple(_tile(start, tuple(core), halo, whole, shape) for start in starts)
+
+
+def _with_halo(core: list[int], halo: Ints, whole: Ints) -> list[int]:
+    return [min(c + 2 * h, n) for c, h, n in zip(core, halo, whole, strict=True)]
+
+
+def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile:
+    read, keep, inner, pad = [], [], [], []
+    for first, side, margin, padded, size in zip(start, core, halo, whole, shape, strict=True):
+        low, high = max(0, first - margin), min(padded, first + side + margin)
+        stop = min(first + side, size)
+        read.append(slice(low, min(high, size)))
+        keep.append(slice(first, stop))
+        inner.append(slice(first - low, stop - low))
+        pad.append(high - min(high, size))
+    return Tile(tuple(read), tuple(keep), tuple(inner), tuple(pad))
+
+
+def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterator[float]:
+    """Denoise every frame of a volume into `result`; the share done, after each tile."""
+    done = 0
+    for index in range(volume.frame_count):
+        frame = result[index] if volume.axes.startswith("T") else result
+        for region, values in predict(volume.frame(index), model, device=device):
+            frame[region] = values
+            done += values.size
+            yield done / result.size
+
+
+def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:
+    """Denoise one frame tile by tile: regions of the frame and their float32 values, in data units."""
+    network = place(model.network, model.shape.axes, device)
+    room = int(model.settings.prediction.memory_gb * 2**30 / (48 * model.shape.width))
+    for tile in plan_tiles(volume.shape, model.stride, model.reach, most_voxels=room):
+        values = volume.read(tile.read)
+        valid = volume.valid(values)
+        inside = valid[tile.inner]
+        if inside.any():
+            image = model.normalisation.apply(values, valid)
+            image = np.pad(image, [(0, extra) for extra in tile.pad], mode="reflect")
+            output = model.normalisation.undo(_run(network, image, model, device)[tile.inner])
+            yield tile.keep, np.where(inside, output, values[tile.inner])
+        else:
+            yield tile.keep, values[tile.inner]
+
+
+def _run(network: nn.Module, image: Array, model: Model, device: str) -> Array:
+    low = model.settings.prediction.precision == "bfloat16"
+    with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=low):
+        output = network(torch.from_numpy(image).to(device)[None, None])
+    result: Array = output[0, 0].float().cpu().numpy()
+    return result

@@ -1,0 +1,133 @@
+"""A training session: from images and settings to all that the training loop needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from meeum import training
+from meeum.checkpoint import Model
+from meeum.errors import UsageError
+from meeum.networks import NETWORKS, Shape, build, halvings
+from meeum.objectives import OBJECTIVES, Objective, Subject
+from meeum.patches import Normalisation, Pool, load, measure
+from meeum.settings import Settings
+from meeum.training import Progress, State
+from meeum.volume import Volume
+
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Images on the device, an objective, a model and the state of its training."""
+
+    model: Model
+    state: State
+    pool: Pool
+    objective: Objective
+
+    @property
+    def settings(self) -> Settings:
+        return self.model.settings
+
+    def run(self) -> Iterator[Progress]:
+        """Train on, one record a step; stop between any two and `snapshot`."""
+        yield from training.run(self.state, self.pool, self.objective, self.settings.training)
+
+    def snapshot(self) -> Model:
+        """The model as trained so far, with what a resumed session needs."""
+        return training.snapshot(self.model, self.state)
+
+
+def prepare(volumes: Sequence[Volume], settings: Settings) -> Session:
+    """Set up training on one or more images of the same axes; steps and precision are measured here."""
+    _refuse_mixed(volumes)
+    _refuse_unknown(settings)
+    normalisation = measure(volumes)
+    settings, shape = plan_network(volumes, settings)
+    objective = _objective(volumes, settings, normalisation)
+    network = build(settings.network.network, shape, seed=settings.training.seed)
+    model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes)
+    pool, state = _pool(volumes, model), training.start(model, device(settings))
+    settings = training.plan_steps(state, pool, objective, settings)
+    return Session(replace(model, settings=settings), state, pool, objective)
+
+
+def resume(volumes: Sequence[Volume], model: Model) -> Session:
+    """Go on with the training of a saved model; the result is that of an uninterrupted run."""
+    _refuse_mixed(volumes)
+    if volumes[0].spatial_axes != model.axes:
+        raise UsageError(
+            f"{volumes[0].name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}"
+        )
+    objective = _objective(volumes, model.settings, model.normalisation)
+    return Session(model, training.start(model, device(model.settings)), _pool(volumes, model), objective)
+
+
+def device(settings: Settings) -> str:
+    """Where to compute: what the settings name, or a CUDA device if there is one."""
+    if settings.training.device != "auto":
+        return settings.training.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def plan_network(volumes: Sequence[Volume], settings: Settings) -> tuple[Settings, Shape]:
+    """Patch sides and halvings that fit the smallest image, its voxel size and each other."""
+    smallest = _smallest(volumes)
+    default = (64, 64) if len(smallest) == 2 else (32, 32, 32)
+    patch = settings.training.patch or default
+    if len(patch) not in (1, len(smallest)):
+        raise UsageError(
+            f"[training] patch: {len(patch)} sides given for {len(smallest)} axes; give 1 or {len(smallest)}"
+        )
+    patch = patch * len(smallest) if len(patch) == 1 else patch
+    fitting = tuple(min(p, n) for p, n in zip(patch, smallest, strict=True))
+    spacing = volumes[0].voxel_size_um or (1.0,) * len(smallest)
+    levels = halvings(fitting, spacing, settings.network.depth)
+    shape = Shape(settings.network.width, levels, len(smallest), settings.network.top_skip)
+    stride = [1] * len(smallest)
+    for level in levels:
+        stride = [s * f for s, f in zip(stride, level, strict=True)]
+    fitting = tuple(n // s * s for n, s in zip(fitting, stride, strict=True))
+    return settings.changed("training", patch=fitting), shape
+
+
+def _smallest(volumes: Sequence[Volume]) -> Ints:
+    return tuple(min(sides) for sides in zip(*(volume.spatial_shape for volume in volumes), strict=True))
+
+
+def _objective(volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation) -> Objective:
+    subject = Subject(volumes[0].name, _smallest(volumes), normalisation)
+    return OBJECTIVES[settings.training.objective](settings, subject)
+
+
+def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
+    training_settings = model.settings.training
+    patch = training_settings.patch
+    assert patch is not None  # `plan_network` has filled it in
+    return load(volumes, model.normalisation, patch=patch, settings=training_settings, device=device(model.settings))
+
+
+def _refuse_mixed(volumes: Sequence[Volume]) -> None:
+    if not volumes:
+        raise UsageError("no image given to train on")
+    first = volumes[0]
+    for other in volumes[1:]:
+        if other.spatial_axes != first.spatial_axes or other.quantity != first.quantity:
+            raise UsageError(
+                f"{other.name} ({other.spatial_axes}, {other.quantity}) and {first.name} ({first.spatial_axes}, "
+                f"{first.quantity}) cannot train one model: axes and quantity must be the same"
+            )
+
+
+def _refuse_unknown(settings: Settings) -> None:
+    known: dict[str, tuple[str, str, Sequence[str]]] = {
+        "objective": ("training", settings.training.objective, tuple(OBJECTIVES)),
+        "network": ("network", settings.network.network, tuple(NETWORKS)),
+    }
+    for key, (section, given, names) in known.items():
+        if given not in names:
+            raise UsageError(f"[{section}] {key}: unknown {key} {given!r}; known are {', '.join(names)}")

@@ -1,0 +1,183 @@
+"""Training: a generator of progress records over a state that can be saved between any two steps."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from meeum.checkpoint import Model
+from meeum.errors import MeeumError
+from meeum.networks import build, place
+from meeum.objectives import Objective
+from meeum.patches import HELD_OUT, TRAIN, Pool, draw
+from meeum.settings import Settings, TrainingSettings
+
+VALIDATION_PATCHES = 16
+VALIDATIONS = 40  # how often, over a whole run, the held-out loss is taken
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step: its loss, and every so often the loss on held-out voxels under fixed masks (nan in between)."""
+
+    step: int
+    steps: int
+    loss: float
+    validation: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class State:
+    """All that a run is between two steps; everything random follows from seed and step."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Adam
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def start(model: Model, device: str) -> State:
+    """A state to train `model` from: fresh, or where its saved training state left off."""
+    average = place(copy.deepcopy(model.network), model.shape.axes, device)
+    network = copy.deepcopy(average)
+    optimiser = torch.optim.Adam(network.parameters(), lr=model.settings.training.learning_rate, betas=(0.9, 0.99))
+    if model.state:
+        _restore(network, optimiser, model.state)
+    return State(network, average, optimiser, model.step, [dict(row) for row in model.history])
+
+
+def snapshot(model: Model, state: State) -> Model:
+    """The model as trained so far (averaged weights), with what `start` needs to go on exactly."""
+    kept = {f"last/{name}": value for name, value in state.network.state_dict().items()}
+    for index, moments in state.optimiser.state_dict()["state"].items():
+        kept |= {f"adam/{index}/{name}": value for name, value in moments.items()}
+    network = build(model.settings.network.network, model.shape, seed=0)
+    network.load_state_dict(state.average.state_dict())
+    return replace(model, network=network, step=state.step, history=tuple(state.history), state=kept)
+
+
+def _restore(network: nn.Module, optimiser: torch.optim.Adam, kept: Mapping[str, Tensor]) -> None:
+    network.load_state_dict({k.removeprefix("last/"): v for k, v in kept.items() if k.startswith("last/")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in kept.items():
+        if name.startswith("adam/"):
+            _, index, key = name.split("/")
+            moments.setdefault(int(index), {})[key] = value
+    if moments:
+        optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettings) -> Iterator[Progress]:
+    """Train from `state.step` up to `settings.steps`, one record a step; stop between any two."""
+    steps = settings.steps
+    if steps is None:
+        raise MeeumError("training.steps is not set; `plan_steps` derives it from training.minutes")
+    began = time.monotonic()
+    before = state.history[-1]["seconds"] if state.history else 0.0
+    while state.step < steps:
+        rate = schedule(state.step, steps) * settings.learning_rate
+        loss = _step(state, pool, objective, settings, rate)
+        due = state.step == steps or state.step % max(1, steps // VALIDATIONS) == 0
+        validation = validate(state.average, pool, objective, settings) if due else math.nan
+        record = Progress(state.step, steps, loss, validation, rate, before + time.monotonic() - began)
+        state.history.append({key: value for key, value in asdict(record).items() if key != "steps"})
+        yield record
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the highest learning rate: a short linear rise, then a half cosine towards zero."""
+    rise = min(100, max(1, steps // 20))
+    return min(1.0, (step + 1) / rise) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _step(state: State, pool: Pool, objective: Objective, settings: TrainingSettings, rate: float) -> float:
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
+    indices = range(state.step * settings.batch, (state.step + 1) * settings.batch)
+    batch = draw(pool, indices, role=TRAIN, seed=settings.seed)
+    generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, state.step))
+    state.optimiser.zero_grad(set_to_none=True)
+    with _precision(settings.precision, batch.image.device):
+        loss = objective(state.network, batch, generator)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+    state.optimiser.step()
+    state.step += 1
+    _average(state, settings.averaging)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise MeeumError(
+            f"training diverged at step {state.step} (loss {value}); try --set training.learning_rate="
+            f"{settings.learning_rate / 4:g} or training.precision=float32"
+        )
+    return value
+
+
+def _average(state: State, width: float) -> None:
+    """Power-law average of the weights (Karras 2024): about the last `width` of the run so far counts."""
+    keep = (1 - 1 / state.step) ** (1 / width)
+    with torch.no_grad():
+        for mean, now in zip(state.average.parameters(), state.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+
+def validate(network: nn.Module, pool: Pool, objective: Objective, settings: TrainingSettings) -> float:
+    """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
+    role = HELD_OUT if any((part == HELD_OUT).any() for part in pool.roles) else TRAIN
+    losses = []
+    for first in range(0, VALIDATION_PATCHES, settings.batch):
+        indices = range(first, min(first + settings.batch, VALIDATION_PATCHES))
+        batch = draw(pool, indices, role=role, seed=settings.seed)
+        generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, -1 - first))
+        with torch.no_grad(), _precision(settings.precision, batch.image.device):
+            losses.append(float(objective(network, batch, generator)))
+    return sum(losses) / len(losses)
+
+
+def plan_steps(state: State, pool: Pool, objective: Objective, settings: Settings) -> Settings:
+    """Choose precision by measuring it, and the number of steps that fill `training.minutes`, on this machine."""
+    training = settings.training
+    choices = ["float32", "bfloat16"] if training.precision == "auto" else [training.precision]
+    began = time.monotonic()
+    seconds = {choice: _seconds_per_step(state, pool, objective, settings, choice) for choice in choices}
+    precision = min(seconds, key=lambda choice: seconds[choice])
+    left = max(training.minutes * 60 - (time.monotonic() - began), 0.0)
+    steps = training.steps or max(1, round(left / seconds[precision]))
+    return settings.changed("training", precision=precision, steps=steps)
+
+
+def _seconds_per_step(state: State, pool: Pool, objective: Objective, settings: Settings, precision: str) -> float:
+    """Median time of a few steps of a copy; infinite where the precision does not work here."""
+    copied = copy.deepcopy(state)
+    trial = settings.training.model_copy(update={"precision": precision, "steps": 1_000_000})
+    times = []
+    try:
+        for _ in range(6):
+            began = time.monotonic()
+            _step(copied, pool, objective, trial, 1e-6)
+            times.append(time.monotonic() - began)
+            if sum(times) > settings.training.minutes * 3:
+                break
+    except (RuntimeError, MeeumError):
+        if precision == "float32":
+            raise
+        return math.inf
+    return sorted(times[1:] or times)[len(times[1:]) // 2]
+
+
+def _mixed(seed: int, step: int) -> int:
+    return (seed * 1_000_003 + step) % 2**63
+
+
+def _precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

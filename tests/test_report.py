@@ -1,0 +1,341 @@
+"""The previews show the values they claim to show, and the report is one safe, self-contained file."""
+
+import base64
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cmap import Colormap
+from PIL import Image
+from scipy import ndimage
+
+from meeum.audit import pair_statistics
+from meeum.errors import UsageError
+from meeum.report import RunFacts, preview, write_previews, write_report
+from meeum.report.curve import loss_curve
+from meeum.report.figures import LONGEST, NO_DATA, RESIDUAL_COLORMAP, arrange
+from meeum.report.html import duration
+from meeum.report.ticks import ticks
+from meeum.volume import Volume
+
+LIMITS = (1.33, 1.37)
+
+
+def draw(values, limits=LIMITS, voxel_size=None, colormap="viridis"):
+    picture = preview(
+        np.asarray(values, dtype=float),
+        colormap=colormap,
+        limits=limits,
+        title="title",
+        unit_label="refractive index",
+        voxel_size=voxel_size,
+    )
+    return np.asarray(picture), arrange(np.shape(values), voxel_size)
+
+
+def colour(value, limits=LIMITS, colormap="viridis"):
+    share = np.clip((value - limits[0]) / (limits[1] - limits[0]), 0, 1)
+    return np.round(np.array(Colormap(colormap)(share).rgba[:3]) * 255)
+
+
+def near(pixel, expected):
+    return np.abs(pixel.astype(float) - expected).max() <= 1
+
+
+def test_every_pixel_has_the_colour_of_its_voxel(rng):
+    values = rng.uniform(1.32, 1.38, (7, 11))
+    values[2, 3] = np.nan
+    picture, layout = draw(values)
+    x0, y0 = layout.origin
+    step = layout.width // 11
+    assert (layout.height, layout.width) == (7 * step, 11 * step)
+    for y, x in np.ndindex(7, 11):
+        block = picture[y0 + y * step : y0 + (y + 1) * step, x0 + x * step : x0 + (x + 1) * step].reshape(-1, 3)
+        assert (block == block[0]).all()
+        expected = NO_DATA if (y, x) == (2, 3) else colour(values[y, x])
+        assert near(block[0], np.array(expected)), (y, x)
+
+
+def test_zero_of_the_residual_is_the_middle_of_a_diverging_map():
+    picture, layout = draw([[-1.0, 0.0, 1.0]], limits=(-1, 1), colormap=RESIDUAL_COLORMAP)
+    x0, y0 = layout.origin
+    low, middle, high = (picture[y0 + 2, x0 + layout.width * k // 6].astype(int) for k in (1, 3, 5))
+    assert middle.min() > 200
+    assert low[2] > low[0] + 50
+    assert high[0] > high[2] + 20
+
+
+def test_colour_bar_runs_from_high_to_low_beside_the_picture():
+    picture, layout = draw(np.full((40, 40), 1.35))
+    x, y = layout.bar
+    column = picture[:, x + 5]
+    for share in (0.1, 0.5, 0.9):
+        value = LIMITS[1] - share * (LIMITS[1] - LIMITS[0])
+        pixel = column[y + round(share * (layout.bar_height - 1))]
+        assert np.abs(pixel - colour(value)).max() <= 3
+    labels = picture[y : y + layout.bar_height, x + layout.sized(27) : x + layout.sized(60)]
+    assert (labels.max(axis=2) < 100).any(axis=1).sum() > 20  # ink of the numbers
+
+
+@pytest.mark.parametrize(("shape", "voxel_size"), [((1, 1), (0.1, 0.1)), ((3, 900), None), ((900, 3), (0.8, 0.2))])
+def test_nothing_runs_off_the_canvas(shape, voxel_size):
+    picture, layout = draw(np.full(shape, 1.35), limits=(-1e-4, 1.2345), voxel_size=voxel_size)
+    assert layout.bar[1] + layout.bar_height + 8 <= picture.shape[0]
+    for rim in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]):
+        assert (rim == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "voxel_size", "expected"),
+    [
+        ((96, 96), None, (480, 480)),
+        ((140, 140), (0.139, 0.139), (420, 420)),
+        ((20, 100), (0.4, 0.1), (320, 400)),
+        ((500, 400), None, (500, 400)),
+        ((2 * LONGEST, LONGEST), None, (LONGEST, LONGEST // 2)),
+    ],
+)
+def test_pictures_keep_physical_proportions_at_a_readable_size(shape, voxel_size, expected):
+    layout = arrange(shape, voxel_size)
+    assert (layout.height, layout.width) == expected
+
+
+def test_the_scale_bar_has_its_length():
+    picture, layout = draw(np.full((100, 100), 1.35), voxel_size=(0.1, 0.1))
+    row = picture[layout.origin[1] + layout.height + layout.sized(12) + 1, : layout.origin[0] + layout.width // 2]
+    dark = np.flatnonzero(row.max(axis=1) < 60)
+    solid = np.split(dark, np.flatnonzero(np.diff(dark) > 1) + 1)[0]
+    assert len(solid) == round(2 / 0.1 * layout.width / 100)  # 2 µm: the longest round length in a third of 10 µm
+
+
+def test_a_constant_plane_draws_without_a_warning():
+    picture, layout = draw(np.full((4, 4), 1.337), limits=(1.337, 1.337))
+    assert near(picture[layout.origin[1], layout.origin[0]], colour(0.5, (0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "labels"),
+    [
+        (1.3366, 1.3391, 5, ["1.3370", "1.3375", "1.3380", "1.3385", "1.3390"]),
+        (-0.0021, 0.0021, 5, ["-0.002", "-0.001", "0.000", "0.001", "0.002"]),
+        (0, 255, 5, ["0", "100", "200"]),
+        (-3e-9, 3e-9, 3, ["-2e-09", "0", "2e-09"]),
+        (0, 4e6, 2, ["0", "2e+06", "4e+06"]),
+    ],
+)
+def test_ticks_are_round_and_told_apart(low, high, count, labels):
+    assert [tick.label for tick in ticks(low, high, count=count)] == labels
+
+
+def test_a_curve_needs_two_points_and_takes_text_from_a_table():
+    assert loss_curve([]) is None
+    assert loss_curve([{"step": 1, "loss": 2.0}, {"step": 2, "loss": math.nan}]) is None
+    rows = [{"step": str(i), "loss": str(2 - i), "validation": "" if i else "1.5"} for i in range(3)]
+    curve = loss_curve(rows)
+    assert [line.key for line in curve.lines] == ["loss"]
+    x, y = zip(*(map(float, point.split(",")) for point in curve.lines[0].points.split()), strict=True)
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
+    assert y[0] < y[1] < y[2]  # the loss falls; SVG counts downwards
+    assert not curve.logarithmic
+    assert loss_curve([{"step": i, "loss": 10.0**-i} for i in range(4)]).logarithmic
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.21, "3.21 s"), (185, "3 min 05 s"), (7860, "2 h 11 min"), (math.nan, "not recorded")]
+)
+def test_durations_are_in_words(seconds, words):
+    assert duration(seconds) == words
+
+
+def pair(rng, shape=(6, 20, 24), axes="ZYX", **more):
+    values = rng.normal(1.337, 0.002, shape).astype(np.float32)
+    values[..., 5:12, 6:14] += 0.02
+    noisy = Volume(values, axes, quantity="refractive index", **more)
+    smooth = ndimage.gaussian_filter(values, 1, axes=(-2, -1))
+    return noisy, noisy.with_data(smooth)
+
+
+def test_previews_of_a_volume(rng, tmp_path):
+    noisy, denoised = pair(rng, voxel_size_um=(0.4, 0.1, 0.1))
+    found = write_previews(tmp_path, noisy, denoised)
+    assert [item.plane for item in found[::3]] == ["XY at z = 3", "XZ at y = 10", "YZ at x = 12", "maximum along z"]
+    assert [item.kind for item in found] == ["noisy", "denoised", "residual"] * 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(item.path.name for item in found)
+    expected = {"XY": (20, 24), "XZ": (24, 24), "YZ": (24, 20), "maximum": (20, 24)}
+    for item in found:
+        ratio = expected[item.plane.split()[0]]
+        layout = arrange(ratio, None)
+        picture = np.asarray(Image.open(item.path))
+        inside = picture[layout.origin[1] + layout.height - 1, layout.origin[0] + layout.width - 1]
+        outside = picture[layout.origin[1] + layout.height, layout.origin[0] + layout.width]
+        assert (outside == 255).all()
+        assert not (inside == 255).all()
+
+
+def test_residual_and_projection_show_the_planted_voxels(rng, tmp_path):
+    values = np.zeros((4, 10, 10), dtype=np.float32)
+    values[1, 2, 3], values[2, 7, 7] = 5.0, -5.0
+    noisy = Volume(values, "ZYX")
+    found = {(p.plane.split()[0], p.kind): p for p in write_previews(tmp_path, noisy, noisy.with_data(values * 0))}
+    layout = arrange((10, 10), None)
+    step = layout.width // 10
+
+    def voxel(name, y, x):
+        picture = np.asarray(Image.open(found[name].path)).astype(int)
+        return picture[layout.origin[1] + y * step + 5, layout.origin[0] + x * step + 5]
+
+    red, blue = voxel(("maximum", "residual"), 2, 3), voxel(("XY", "residual"), 7, 7)
+    assert red[0] > red[2] + 20
+    assert blue[2] > blue[0] + 50
+    assert voxel(("XY", "residual"), 2, 3).min() > 200  # the positive voxel lies in another plane
+    assert voxel(("maximum", "residual"), 7, 7).min() > 200  # a negative voxel never wins
+
+
+def test_noisy_and_denoised_share_their_colours(rng, tmp_path):
+    noisy, _ = pair(rng, (20, 24), "YX")
+    first, second, _ = write_previews(tmp_path, noisy, noisy)
+    one, two = (np.asarray(Image.open(item.path)) for item in (first, second))
+    below_title = slice(arrange((20, 24), None).origin[1], None)
+    assert (one[below_title] == two[below_title]).all()
+
+
+def test_previews_of_a_series_show_first_and_last_frame(rng, tmp_path):
+    found = write_previews(tmp_path / "new" / "folder", *pair(rng, (3, 20, 24), "TYX"))
+    assert [item.path.name for item in found] == [
+        f"frame{index}_xy_{kind}.png" for index in (0, 2) for kind in ("noisy", "denoised", "residual")
+    ]
+
+
+def test_voxels_without_data_are_grey_in_all_pictures(rng, tmp_path):
+    values = rng.normal(1.337, 0.002, (3, 8, 8)).astype(np.float32)
+    values[:, 0, 0] = 0
+    noisy = Volume(values, "ZYX", no_data=0.0)
+    for item in write_previews(tmp_path, noisy, noisy.with_data(values.copy())):
+        if not item.plane.startswith(("XZ", "YZ")):
+            layout = arrange((8, 8), None)
+            picture = np.asarray(Image.open(item.path))
+            assert tuple(picture[layout.origin[1] + 3, layout.origin[0] + 3]) == NO_DATA
+            assert tuple(picture[layout.origin[1] + 80, layout.origin[0] + 80]) != NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("values", "axes"), [(np.ones((1, 1)), "YX"), (np.full((1, 4, 4), 2.0), "ZYX"), (np.zeros((2, 3, 4)), "ZYX")]
+)
+def test_odd_images_make_a_report(values, axes, tmp_path):
+    image = Volume(values.astype(np.float32), axes, no_data=0.0)
+    page = report(tmp_path, image, image)
+    assert "undefined" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_existing_pictures_are_kept(rng, tmp_path):
+    noisy, denoised = pair(rng, (20, 24), "YX")
+    first = write_previews(tmp_path, noisy, denoised)[0].path
+    before = first.read_bytes()
+    with pytest.raises(UsageError, match="--overwrite"):
+        write_previews(tmp_path, denoised, noisy)
+    assert first.read_bytes() == before
+    write_previews(tmp_path, denoised, noisy, overwrite=True)
+    assert first.read_bytes() != before
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def report(folder, noisy, denoised, **facts):
+    previews = write_previews(folder, noisy, denoised, overwrite=True)
+    told = {
+        "title": "A run",
+        "command": "meeum denoise cell.tif",
+        "settings": "[masking]\nmasking = UPS\n",
+        "versions": {"meeum": "0.1.0"},
+        "seconds": 185.0,
+        "metrics": [{"step": i, "loss": 1 / (1 + i)} for i in range(5)],
+    }
+    write_report(
+        folder / "report.html",
+        noisy=noisy,
+        denoised=denoised,
+        statistics=pair_statistics(noisy, denoised),
+        previews=previews,
+        run=RunFacts(**(told | facts)),
+    )
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Every tag with its attributes, and all text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_embeds_its_pictures_and_asks_for_nothing_else(rng, tmp_path):
+    page = report(tmp_path, *pair(rng))
+    links = [a[key] for _, a in Page(page).tags for key in ("src", "href", "data", "action", "srcset") if key in a]
+    prefix = "data:image/png;base64,"
+    assert all(link.startswith(prefix) for link in links)
+    embedded = [base64.b64decode(link.removeprefix(prefix)) for link in links]
+    assert len(embedded) == 12
+    assert sorted(embedded) == sorted(path.read_bytes() for path in tmp_path.glob("*.png"))
+    assert not re.search(r"https?://|//[a-z]|@import|url\(|<script|<link|<iframe", re.sub(r"base64,[^\"]*", "", page))
+
+
+def test_the_report_shows_numbers_settings_and_curve(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    page = Page(report(tmp_path, noisy, denoised, notes=["The voxel size was assumed."], results=["0.hdf"]))
+    statistics = pair_statistics(noisy, denoised)
+    for text in (
+        f"{statistics.background.mean_before:.5f}",
+        f"× {statistics.edge_ratio:.3f}",
+        "correlation with the low-passed input",
+        "a verdict",
+        "masking = UPS",
+        "meeum denoise cell.tif",
+        "The voxel size was assumed.",
+        "0.hdf",
+        "3 min 05 s",
+        "6 x 20 x 24 voxels (z, y, x)",
+        "training step",
+    ):
+        assert text in page.text, text
+    curve = [attrs for tag, attrs in page.tags if tag == "polyline"]
+    assert [len(line["points"].split()) for line in curve] == [5]
+
+
+def test_what_the_user_named_is_escaped(rng, tmp_path):
+    evil = "<script>alert(1)</script>"
+    noisy, denoised = pair(rng, source=Path(f"{evil.replace('/', '_')}.tif"), warnings=(evil,))
+    facts = {"title": evil, "command": evil, "settings": evil, "versions": {evil: evil}, "results": [evil]}
+    page = report(tmp_path, noisy, denoised, **facts)
+    assert "<script" not in page
+    assert not [tag for tag, _ in Page(page).tags if tag == "script"]
+    assert page.count("&lt;script&gt;") >= 8
+
+
+def test_an_inverted_result_and_lost_voxels_are_said_in_words(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    values = 2.7 - denoised.data
+    values[0, 0, :3] = np.nan
+    page = report(tmp_path, noisy, noisy.with_data(values))
+    assert "contrast is inverted" in page
+    assert "3 voxels that were measured have no value" in page
+
+
+def test_an_existing_report_is_kept(rng, tmp_path):
+    noisy, denoised = pair(rng, (20, 24), "YX")
+    report(tmp_path, noisy, denoised)
+    with pytest.raises(UsageError, match="--overwrite"):
+        report(tmp_path, noisy, denoised, title="Another")
+    assert "Another" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Another" in report(tmp_path, noisy, denoised, title="Another", overwrite=True)
+    assert not list(tmp_path.glob("*.partial"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -44,7 +46,7 @@ def train(
 ) -> Model:
     """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`."""
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
-    chosen = settings or assumed(volumes[0].spatial_shape)
+    chosen = settings or (assumed(volumes[0].spatial_shape) if volumes else Settings())
     running = session.prepare(volumes, chosen)
     for progress in running.run():
         if show:
@@ -65,16 +67,24 @@ def denoise(noisy: Volume, model: Model) -> Volume:
 
 def denoising(noisy: Volume, model: Model) -> tuple[Volume, Iterator[float]]:
     """A volume that is still empty, and the iterator that fills it, yielding the share done after each tile."""
-    if noisy.spatial_axes != model.axes:
-        raise UsageError(f"{noisy.name} has axes {noisy.spatial_axes}, but the model was trained on {model.axes}")
+    refuse_other_axes(noisy, model)
     result = _room(noisy.shape)
     return noisy.with_data(result), predict.fill(result, noisy, model, device=session.device(model.settings))
+
+
+def refuse_other_axes(noisy: Volume, model: Model) -> None:
+    """A model for planes does not take volumes, nor the other way round."""
+    if noisy.spatial_axes != model.axes:
+        hint = "; `--projection max` makes YX of ZYX" if (noisy.spatial_axes, model.axes) == ("ZYX", "YX") else ""
+        raise UsageError(f"{noisy.name}: axes {noisy.spatial_axes}, but the model was trained on {model.axes}{hint}")
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     if math.prod(shape) * 4 <= IN_MEMORY:
         return np.empty(shape, np.float32)
     with tempfile.TemporaryFile(prefix="meeum-") as file:  # the mapping keeps the file until it is dropped
+        if sys.platform == "linux":  # a full disk is found out here, not by a crash while the mapping is filled
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * 4)
         return np.memmap(file, np.float32, "w+", shape=shape)
 
 
@@ -86,7 +96,8 @@ def write(clean: Volume, path: str | Path, *, noisy: Volume | None = None, overw
 def save(model: Model, path: str | Path) -> Path:
     """Write a model to a folder (or a .safetensors file) from which `load` reads it back."""
     path = Path(path)
-    return checkpoint.save(replace(model, state={}), path if path.suffix else path / checkpoint.MODEL_FILE)
+    file = path if path.suffix == ".safetensors" else path / checkpoint.MODEL_FILE
+    return checkpoint.save(replace(model, state={}), file)
 
 
 def load(path: str | Path) -> Model:

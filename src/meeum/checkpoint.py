@@ -86,10 +86,14 @@ def load(path: Path) -> Model:
             f"{path}: there is no model here ({MODEL_FILE}); `meeum train FILE --out DIR` makes one"
         ) from None
     except (SafetensorError, OSError) as error:
-        raise MeeumError(f"{file}: not a readable model: {error}") from None
+        raise MeeumError(f"{file}: not a readable model, it may be damaged or cut short ({error})") from None
     if metadata.get("format") != FORMAT:
         raise MeeumError(f"{file}: its format is {metadata.get('format')!r}; this meeum reads {FORMAT!r}")
-    return _assemble(json.loads(metadata["meeum"]), tensors, str(file))
+    try:
+        return _assemble(json.loads(metadata["meeum"]), tensors, str(file))
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, UsageError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise MeeumError(f"{file}: a model whose parts do not fit together, or of a later meeum ({why})") from None
 
 
 def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> Model:

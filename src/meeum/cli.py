@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +14,6 @@ from meeum.errors import MeeumError, UsageError
 
 if TYPE_CHECKING:
     from meeum.run import Job
-    from meeum.settings import Settings
-    from meeum.volume import Volume
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +31,7 @@ Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="time to train, in minutes")]
 Quality = Annotated[str | None, typer.Option(help="fast (1 minute), normal (5) or best (20)")]
 Dataset = Annotated[str | None, typer.Option(help="HDF5: which dataset")]
+Channel = Annotated[int | None, typer.Option(min=0, help="which channel or colour of an image that has several")]
 Projection = Annotated[str | None, typer.Option(help="max: denoise the maximum projection along z")]
 Out = Annotated[Path | None, typer.Option(help="folder of the run", show_default="NAME_meeum")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")]
@@ -45,11 +43,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on standar
 def denoise(
     file: File,
     config: Config = None,
-    model: Annotated[Path | None, typer.Option(help="use this trained model instead of training")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="use this trained model (a folder that `meeum train` made), no training")
+    ] = None,
     minutes: Minutes = None,
     quality: Quality = None,
     set_: Sets = None,
     dataset: Dataset = None,
+    channel: Channel = None,
     projection: Projection = None,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -57,15 +58,17 @@ def denoise(
     as_json: AsJson = False,
 ) -> None:
     """Train on this file alone, denoise it, write results and a report."""
-    from meeum import api, run
+    from meeum import folder, request
 
-    folder = out or Path(f"{file.name.split('.')[0]}_meeum")
-    trained = api.load(model) if model else None
-    settings, volumes, notes = _gather([file], config, _words(set_, minutes, quality, dataset, projection), trained)
-    _refuse_changes(resume, config, set_, minutes or quality)
-    run.prepare_folder(folder, overwrite=overwrite, resume=resume)
-    job = run.Job(volumes, folder, settings, _command(), trained, resume, notes=notes)
-    _follow(job, as_json)
+    words = _time(minutes, quality) + _image(dataset, channel, projection) + list(set_ or ())
+    target = out or Path(f"{folder.name_of(file)}_meeum")
+    asked = request.Request((file,), target, _command(), config, tuple(words), overwrite=overwrite)
+    if resume:
+        _follow(request.going_on(asked, model=model), as_json)
+    elif model:
+        _follow(request.using(asked, model), as_json)
+    else:
+        _follow(request.training(asked), as_json)
 
 
 @app.command()
@@ -77,27 +80,27 @@ def train(
     quality: Quality = None,
     set_: Sets = None,
     dataset: Dataset = None,
+    channel: Channel = None,
     projection: Projection = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one model on one or more files, for `meeum denoise --model`."""
-    from meeum import run
+    from meeum import request
 
-    settings, volumes, notes = _gather(files, config, _words(set_, minutes, quality, dataset, projection), None)
-    _refuse_changes(resume, config, set_, minutes or quality)
-    run.prepare_folder(out, overwrite=overwrite, resume=resume)
-    _follow(run.Job(volumes, out, settings, _command(), None, resume, denoise=False, notes=notes), as_json)
+    words = _time(minutes, quality) + _image(dataset, channel, projection) + list(set_ or ())
+    asked = request.Request(tuple(files), out, _command(), config, tuple(words), overwrite=overwrite, denoise=False)
+    _follow(request.going_on(asked) if resume else request.training(asked), as_json)
 
 
 @app.command()
-def info(file: File, dataset: Dataset = None, as_json: AsJson = False) -> None:
+def info(file: File, dataset: Dataset = None, channel: Channel = None, as_json: AsJson = False) -> None:
     """Axes, voxel size, encoding, frames, value range and warnings of a file."""
-    from meeum import terminal
+    from meeum import information
     from meeum.io import read
 
-    terminal.show_info(read(file, dataset=dataset), as_json=as_json)
+    information.show(read(file, dataset=dataset, channel=channel), as_json=as_json)
 
 
 @app.command()
@@ -105,11 +108,11 @@ def config(
     init: Annotated[Path, typer.Option(help="where to write it", show_default=False)], overwrite: Overwrite = False
 ) -> None:
     """Write a complete, commented INI file."""
+    from meeum.io.files import replacing
     from meeum.settings import Settings, to_ini
 
-    if init.exists() and not overwrite:
-        raise UsageError(f"{init}: exists; choose another name, or replace it with --overwrite")
-    init.write_text(to_ini(Settings()), encoding="utf-8")
+    with replacing(init, overwrite=overwrite) as temporary:
+        temporary.write_text(to_ini(Settings()), encoding="utf-8")
     typer.echo(f"wrote {init}; `meeum denoise FILE --config {init}` uses it")
 
 
@@ -121,73 +124,39 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Simulate a tomogram, write it as .TCF, denoise it and compare with the truth."""
-    from meeum import run, terminal
-    from meeum.demonstration import compare, write_sample
+    from meeum import demonstration, folder, request, terminal
 
-    folder = out / "run"
-    run.prepare_folder(folder, overwrite=overwrite, resume=False)
-    sample = write_sample(out)
-    settings, volumes, notes = _gather([sample.noisy], None, [f"training.minutes={minutes}"], None)
-    _follow(run.Job(volumes, folder, settings, _command(), notes=notes), as_json, quiet_end=as_json)
-    terminal.show_comparison(compare(sample, folder), folder, as_json=as_json)
+    target = out / "run"
+    folder.check(target, overwrite=overwrite, resume=False)
+    sample = demonstration.write_sample(out, overwrite=overwrite)
+    asked = request.Request((sample.noisy,), target, _command(), None, tuple(_time(minutes, None)), overwrite=overwrite)
+    _follow(request.training(asked), as_json, quiet_end=as_json)
+    terminal.show_comparison(demonstration.compare(sample, target), target, as_json=as_json)
 
 
-def _words(
-    sets: Sequence[str] | None, minutes: float | None, quality: str | None, dataset: str | None, projection: str | None
-) -> list[str]:
-    """All that options say, as `section.key=value` words."""
+def _time(minutes: float | None, quality: str | None) -> list[str]:
+    """`section.key=value` words; a time that is given counts instead of steps that an INI file may state."""
     if quality is not None and quality not in QUALITIES:
         raise UsageError(f"--quality {quality}: known are {', '.join(QUALITIES)}")
     if quality and minutes:
         raise UsageError("--quality and --minutes say the same thing; give one of them")
-    words = list(sets or ())
-    given = {
-        "training.minutes": minutes or (QUALITIES[quality] if quality else None),
-        "input.dataset": dataset,
-        "input.projection": projection,
-    }
-    return words + [f"{name}={value}" for name, value in given.items() if value is not None]
+    chosen = QUALITIES[quality] if quality else minutes
+    return [f"training.minutes={chosen}", "training.steps="] if chosen else []
 
 
-def _gather(
-    files: Sequence[Path], config: Path | None, words: list[str], model: Any
-) -> tuple[Settings, list[Volume], tuple[str, ...]]:
-    """Settings and volumes; without an INI file the settings are assumed, and a note says so."""
-    from meeum import api
-    from meeum import settings as rooms
-
-    stated = rooms.read_ini(config, words) if config else rooms.override(rooms.Settings(), words)
-    chosen = stated.input
-    volumes = [
-        api.read(
-            f, dataset=chosen.dataset, projection=chosen.projection, channel=chosen.channel, no_data=chosen.no_data
-        )
-        for f in files
-    ]
-    if model is not None:
-        return model.settings.changed("output", **stated.output.model_dump()), volumes, ()
-    if config or any(word.startswith("masking.masking") for word in words):
-        return stated, volumes, ()
-    settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), words)
-    hidden = ", ".join(str(half) for half in settings.masking.footprint)
-    note = (
-        f"no settings given: assumed {settings.masking.masking} masking with footprint half-widths ({hidden}); "
-        "the noise was not measured. `meeum config --init run.ini` shows what can be chosen"
-    )
-    return settings, volumes, (note,)
-
-
-def _refuse_changes(resume: bool, *changes: object) -> None:
-    if resume and any(changes):
-        raise UsageError(
-            "--resume goes on with the settings of the interrupted run; leave out --config, --set and the time"
-        )
+def _image(dataset: str | None, channel: int | None, projection: str | None) -> list[str]:
+    given = {"dataset": dataset, "channel": channel, "projection": projection}
+    return [f"input.{name}={value}" for name, value in given.items() if value is not None]
 
 
 def _follow(job: Job, as_json: bool, *, quiet_end: bool = False) -> None:
     from meeum import terminal
 
-    code = terminal.follow(job, as_json=as_json, quiet_end=quiet_end)
+    try:
+        code = terminal.follow(job, as_json=as_json, quiet_end=quiet_end)
+    except KeyboardInterrupt:
+        typer.echo(f"meeum: stopped at once; what was saved before lies in {job.folder}", err=True)
+        code = terminal.INTERRUPTED
     if code:
         raise typer.Exit(code)
 
@@ -200,17 +169,19 @@ def main() -> None:
     """Entry point: 0 done, 1 failed, 2 usage, 130 interrupted."""
     try:
         app()
-    except UsageError as error:
-        _complain(error, 2)
     except MeeumError as error:
-        _complain(error, 1)
+        _complain(str(error), 2 if isinstance(error, UsageError) else 1)
+    except MemoryError:
+        _complain("not enough memory for this image", 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(MeeumError(f"{where}{error.strerror or error}"), 1)
+        _complain(f"{where}{error.strerror or error}", 1)
 
 
-def _complain(error: MeeumError, code: int) -> None:
+def _complain(message: str, code: int) -> None:
+    """One line, whatever the message quotes."""
+    line = " ".join(message.splitlines())
     if "--json" in sys.argv:
-        typer.echo(json.dumps({"error": str(error), "exit_code": code}))
-    typer.echo(f"meeum: {error}", err=True)
+        typer.echo(json.dumps({"error": line, "exit_code": code}))
+    typer.echo(f"meeum: {line}", err=True)
     raise SystemExit(code)

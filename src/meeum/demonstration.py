@@ -11,6 +11,8 @@ from meeum.audit import psnr
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 
+SHAPE = (48, 128, 128)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -20,12 +22,12 @@ class Sample:
     phantom: phantom.Phantom
 
 
-def write_sample(folder: Path) -> Sample:
-    """Simulate a tomogram of cells and write it as `sample.TCF`, its truth as `truth.TCF`."""
-    made = phantom.make((48, 128, 128), seed=0)
+def write_sample(folder: Path, *, shape: phantom.Shape = SHAPE, overwrite: bool = False) -> Sample:
+    """Simulate a tomogram of cells, (Z, Y, X), and write it as `sample.TCF`, its truth as `truth.TCF`."""
+    made = phantom.make(shape, seed=0)
     folder.mkdir(parents=True, exist_ok=True)
-    noisy = io.write(made.noisy, folder / "sample.TCF", overwrite=True)
-    io.write(made.truth, folder / "truth.TCF", overwrite=True)
+    noisy = io.write(made.noisy, folder / "sample.TCF", overwrite=overwrite)
+    io.write(made.truth, folder / "truth.TCF", overwrite=overwrite)
     return Sample(noisy, made)
 
 

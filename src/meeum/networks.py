@@ -32,7 +32,8 @@ def halvings(size: Ints, spacing: tuple[float, ...], depth: int) -> tuple[Ints, 
     levels: list[Ints] = []
     size, now = tuple(size), tuple(spacing)
     for _ in range(depth):
-        fine = min(now)
+        # A short axis keeps its spacing while the others grow: it must not stop them.
+        fine = min((s for n, s in zip(size, now, strict=True) if n >= 16), default=0.0)
         level = tuple(2 if n >= 16 and s < 1.9 * fine else 1 for n, s in zip(size, now, strict=True))
         if max(level) == 1:
             break

@@ -86,7 +86,7 @@ def _window(settings: MaskingSettings, subject: Subject, footprint: tuple[int, .
     for size, side in zip(sizes, subject.shape, strict=True):
         if size < 1 or size % 2 == 0:
             raise UsageError(
-                f"[masking] mask_size: {size} is not odd; a window is centred on a pixel, so try {size + 1}"
+                f"[masking] mask_size: {size} is not odd; a window is centred on a pixel, so try {max(size + 1, 3)}"
             )
         if size > side:
             most = side if side % 2 else side - 1
@@ -104,9 +104,12 @@ def _window(settings: MaskingSettings, subject: Subject, footprint: tuple[int, .
 
 
 def _check_std(scheme: str, std: tuple[float, ...]) -> None:
-    least = 0.5 if scheme.upper() == "GPS" else 0.0
-    if min(std) <= 0 or min(std) < least:
-        raise UsageError(f"[masking] mask_std: {min(std)} is too small; {scheme} needs more than {least:g}")
+    if min(std) <= 0:
+        raise UsageError(f"[masking] mask_std: {min(std):g} is no standard deviation; it must be above 0")
+    if scheme.upper() == "GPS" and min(std) < 0.5:
+        raise UsageError(f"[masking] mask_std: {min(std):g} pixels hardly leave the pixel; GPS needs at least 0.5")
+    if scheme.upper() == "G" and len(set(std)) > 1:
+        raise UsageError(f"[masking] mask_std: {len(std)} numbers given; G adds noise of one standard deviation")
 
 
 def _share(footprint: tuple[int, ...]) -> float:

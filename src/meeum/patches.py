@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, product
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ Ints = tuple[int, ...]
 # What a voxel of a block may be used for; anything else was never measured and only fills the frame.
 TRAIN, HELD_OUT = 1, 2
 SAMPLE = 2_000_000  # voxels from which offset and scale are measured
+PLANES = 8  # least number of planes, and most frames, they are taken from: a single plane may hold no cell at all
 BLOCK = 128  # least side, in patches' direction, of the blocks that stand for an image too large for memory
 
 
@@ -69,19 +71,30 @@ def measure(volumes: Sequence[Volume]) -> Normalisation:
 
 
 def _sample(volume: Volume, most: int) -> Array:
-    """Measured values of evenly spread planes of the slowest axis, at most about `most`."""
-    plane = math.prod(volume.shape[1:])
-    count = int(np.clip(most // max(plane, 1), 1, volume.shape[0]))
-    picked = np.unique(np.linspace(0, volume.shape[0] - 1, count).round().astype(int))
-    planes = (volume.read((slice(i, i + 1), *(slice(None) for _ in volume.shape[1:]))) for i in picked)
-    values = np.concatenate([plane[volume.valid(plane)] for plane in planes])
-    _refuse_not_finite(values, volume)
+    """Measured values of evenly spread planes of evenly spread frames, at most about `most`."""
+    frames = [volume.frame(index) for index in _spread(volume.frame_count, PLANES)]
+    values = np.concatenate([_measured(frame, most // len(frames)) for frame in frames])
     if not len(values):
         raise MeeumError(f"{volume.name}: no voxel holds data (all are {volume.no_data})")
-    return values[:: max(1, len(values) // most)]
+    return values
 
 
-def _refuse_not_finite(values: Array, volume: Volume) -> None:
+def _measured(frame: Volume, most: int) -> Array:
+    count = max(PLANES, most // math.prod(frame.shape[1:]))
+    regions = ((slice(i, i + 1), *(slice(None) for _ in frame.shape[1:])) for i in _spread(frame.shape[0], count))
+    planes = [frame.read(region) for region in regions]
+    values = np.concatenate([plane[frame.valid(plane)] for plane in planes])
+    refuse_not_finite(values, frame)
+    return values[:: max(1, len(values) // max(1, most))]
+
+
+def _spread(size: int, count: int) -> list[int]:
+    """At most `count` evenly spread places along an axis, its ends no more than its middle."""
+    count = min(size, count)
+    return [int((index + 0.5) * size / count) for index in range(count)]
+
+
+def refuse_not_finite(values: Array, volume: Volume) -> None:
     bad = int((~np.isfinite(values)).sum())
     if bad:
         raise MeeumError(
@@ -100,7 +113,7 @@ def load(
     for frame, region in _regions(frames, patch, voxels, settings.seed):
         values = frame.read(region)
         valid = frame.valid(values)
-        _refuse_not_finite(values[valid], frame)
+        refuse_not_finite(values[valid], frame)
         blocks.append(torch.from_numpy(normalisation.apply(values, valid)).to(device))
         roles.append(torch.from_numpy(_roles(valid, settings.held_out)).to(device))
     axes = tuple(frames[0].axes.index(letter) for letter in settings.turn if letter in frames[0].axes)
@@ -111,14 +124,24 @@ def _regions(frames: Sequence[Volume], patch: Ints, voxels: int, seed: int) -> I
     if sum(math.prod(frame.shape) for frame in frames) <= voxels:
         yield from ((frame, tuple(slice(0, n) for n in frame.shape)) for frame in frames)
         return
-    rng = np.random.default_rng([seed, 0])
+    blocks = [(frame, block) for frame in frames for block in _blocks(frame.shape, patch)]
     left = voxels
-    while left > 0:
-        frame = frames[int(rng.integers(len(frames)))]
-        side = [min(n, max(p, BLOCK)) for n, p in zip(frame.shape, patch, strict=True)]
-        corner = [int(rng.integers(n - s + 1)) for n, s in zip(frame.shape, side, strict=True)]
-        left -= math.prod(side)
-        yield frame, tuple(slice(c, c + s) for c, s in zip(corner, side, strict=True))
+    for count, index in enumerate(np.random.default_rng([seed, 0]).permutation(len(blocks))):
+        frame, block = blocks[index]
+        left -= math.prod(part.stop - part.start for part in block)
+        if left < 0 and count:
+            return
+        yield frame, block
+
+
+def _blocks(size: Ints, patch: Ints) -> Iterator[Region]:
+    """The whole frame in blocks side by side: if they overlapped, one would train on what another holds out."""
+    cuts = []
+    for n, least in zip(size, patch, strict=True):
+        parts = max(1, n // max(least, BLOCK))
+        edges = [n * part // parts for part in range(parts + 1)]
+        cuts.append([slice(start, stop) for start, stop in pairwise(edges)])
+    return product(*cuts)
 
 
 def _roles(valid: Array, held_out: float) -> Array:
@@ -138,13 +161,13 @@ def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
 
 
 def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor]:
-    """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be used."""
+    """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be trained on, or none judged."""
     sizes = np.array([block.numel() for block in pool.blocks], dtype=float)
     for _ in range(20):
         which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
         region = _place(pool.blocks[which].shape, pool.patch, rng, at_end=role == HELD_OUT)
         allowed = pool.roles[which][region] == role
-        if role == HELD_OUT or float(allowed.float().mean()) >= 0.5:
+        if bool(allowed.any()) if role == HELD_OUT else float(allowed.float().mean()) >= 0.5:
             break
     flips = [axis for axis in pool.turn if rng.random() < 0.5]
     image, allowed = (part.flip(flips) for part in (pool.blocks[which][region], allowed))

@@ -14,6 +14,7 @@ from torch import nn
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import place
+from meeum.patches import refuse_not_finite
 from meeum.volume import Array, Region, Volume
 
 Ints = tuple[int, ...]
@@ -35,15 +36,18 @@ def plan_tiles(shape: Ints, stride: Ints, reach: Ints, *, most_voxels: int) -> t
     whole = tuple(-(-n // s) * s for n, s in zip(shape, stride, strict=True))
     core = list(whole)
     while math.prod(_with_halo(core, halo, whole)) > most_voxels:
-        axis = max(range(len(core)), key=lambda a: (core[a] > stride[a], core[a]))
-        if core[axis] <= stride[axis]:
+        # Cutting an axis so short that any tile reads all of it would cost time and save nothing.
+        cut = [a for a in range(len(core)) if stride[a] < core[a] and stride[a] + 2 * halo[a] < whole[a]]
+        if not cut:
             least = math.prod(_with_halo(list(stride), halo, whole))
             raise UsageError(
                 f"[prediction] memory_gb: room for {most_voxels} voxels, but this network's smallest tile has {least}; "
-                f"give at least {least / most_voxels:.1f} times as much"
+                f"give at least {least / max(most_voxels, 1):.1f} times as much"
             )
+        axis = max(cut, key=lambda a: core[a])
         parts = math.ceil(whole[axis] / core[axis]) + 1
-        core[axis] = max(stride[axis], math.ceil(whole[axis] / parts / stride[axis]) * stride[axis])
+        even = math.ceil(whole[axis] / parts / stride[axis]) * stride[axis]
+        core[axis] = max(stride[axis], min(even, core[axis] - stride[axis]))  # each time smaller, or it never ends
     starts = product(*(range(0, n, c) for n, c in zip(whole, core, strict=True)))
     return tuple(_tile(start, tuple(core), halo, whole, shape) for start in starts)
 
@@ -64,6 +68,12 @@ def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile
     return Tile(tuple(read), tuple(keep), tuple(inner), tuple(pad))
 
 
+def tiles(shape: Ints, model: Model) -> tuple[Tile, ...]:
+    """The tiles in which a model denoises a frame of `shape`, within its settings' memory budget."""
+    room = int(model.settings.prediction.memory_gb * 2**30 / (48 * model.shape.width))
+    return plan_tiles(shape, model.stride, model.reach, most_voxels=room)
+
+
 def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterator[float]:
     """Denoise every frame of a volume into `result`; the share done, after each tile."""
     done = 0
@@ -78,10 +88,10 @@ def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterato
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:
     """Denoise one frame tile by tile: regions of the frame and their float32 values, in data units."""
     network = place(model.network, model.shape.axes, device)
-    room = int(model.settings.prediction.memory_gb * 2**30 / (48 * model.shape.width))
-    for tile in plan_tiles(volume.shape, model.stride, model.reach, most_voxels=room):
+    for tile in tiles(volume.shape, model):
         values = volume.read(tile.read)
         valid = volume.valid(values)
+        refuse_not_finite(values[valid], volume)
         inside = valid[tile.inner]
         if inside.any():
             image = model.normalisation.apply(values, valid)

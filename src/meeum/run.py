@@ -1,40 +1,31 @@
-"""A run: one folder with settings, command, versions, log, metrics, model, results, previews and report."""
+"""A run: from a job to a folder with settings, command, versions, log, metrics, model, results, previews and report."""
 
 from __future__ import annotations
 
-import csv
-import io as text_io
 import json
-import platform
-import shutil
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from meeum import __version__, api, checkpoint, io, session
-from meeum.audit import PairStatistics, pair_statistics
+from meeum import api, checkpoint, folder, predict, results, session
+from meeum.audit import pair_statistics
 from meeum.checkpoint import Model
-from meeum.errors import MeeumError, UsageError
+from meeum.errors import MeeumError
 from meeum.report import RunFacts, write_previews, write_report
 from meeum.session import Session
 from meeum.settings import Settings, to_ini
 from meeum.volume import Volume
-
-SETTINGS, COMMAND, VERSIONS, LOG, METRICS = "settings.ini", "command.txt", "versions.json", "log.txt", "metrics.csv"
-RESULTS, PREVIEWS, REPORT, SUMMARY = "results", "previews", "report.html", "summary.json"
-SUFFIXES = {"tcf": ".TCF", "tif": ".tif", "npy": ".npy"}
 
 
 @dataclass(frozen=True)
 class Event:
     """Something to show: which stage, how much of it is done, and in training the loss and the time left."""
 
-    stage: str  # "prepare", "train", "denoise", "write", "report", "stopped", "done"
+    stage: str  # "note", "prepare", "train", "denoise", "write", "report", "stopped", "done"
     share: float = 0.0
     text: str = ""
     loss: float = float("nan")
@@ -51,6 +42,7 @@ class Job:
     command: str
     model: Model | None = None
     resume: bool = False
+    overwrite: bool = False
     denoise: bool = True
     notes: tuple[str, ...] = ()  # what was assumed or should be known
     stop: Callable[[], bool] = lambda: False
@@ -60,59 +52,78 @@ Events = Generator[Event, None, None]
 
 
 def start(job: Job) -> Events:
-    """Do the job, one event at a time; everything it leaves lies in the job's folder."""
-    log = _Log(job.folder / LOG)
+    """Do the job, one event at a time; its folder is made when nothing about the job is left to refuse."""
+    sources = _sources(job)
+    folder.check(job.folder, overwrite=job.overwrite, resume=job.resume, reads=sources)
+    if job.denoise:
+        results.refuse(job.folder, job.settings.output.formats, job.volumes[0])
     for note in _notes(job):
-        log.write(note)
-        yield Event("prepare", text=note)
-    model = job.model
-    if model is None:
-        model = yield from _train(job, log)
+        yield Event("note", text=note)
+    try:
+        yield from _train_and_denoise(job)
+    except OSError as error:  # a full disk does not say which file it was
+        folder.tidy(job.folder)
+        raise MeeumError(f"{error.filename or job.folder}: {error.strerror or error}") from error
+    except (MemoryError, RuntimeError) as error:
+        lacking = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not lacking:
+            raise
+        raise MeeumError(
+            "not enough memory; try --set training.batch=2, a smaller training.patch or --set prediction.memory_gb=0.5"
+        ) from error
+
+
+def _sources(job: Job) -> list[Path]:
+    return [volume.source for volume in job.volumes if volume.source]
+
+
+def _train_and_denoise(job: Job) -> Events:
+    if job.model is None:
+        model = yield from _train(job)
         if model is None:
             return
+    else:
+        model = replace(job.model, settings=job.settings)
+        _check_model(job, model)
+        _open(job, job.settings)
     if job.denoise:
-        yield from _denoise(job, model, log)
+        clean = yield from _denoise(job, model)
+        if clean is None:
+            return
+        yield from _write(job, clean, model)
     yield Event("done", 1.0, str(job.folder))
 
 
-def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make room for a run; an existing folder is refused unless it is one to resume or to overwrite."""
-    if resume:
-        if not (folder / checkpoint.MODEL_FILE).is_file():
-            raise UsageError(f"{folder}: nothing to resume here (no {checkpoint.MODEL_FILE}); start without --resume")
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not overwrite:
-            raise UsageError(f"{folder}: exists; choose another with --out, or replace it with --overwrite")
-        if not (folder / COMMAND).is_file():
-            raise UsageError(
-                f"{folder}: exists and is not a meeum run, so it is not replaced; choose another with --out"
-            )
-        _clear(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a run writes, and nothing else."""
-    for name in (SETTINGS, COMMAND, VERSIONS, LOG, METRICS, REPORT, SUMMARY, checkpoint.MODEL_FILE):
-        (folder / name).unlink(missing_ok=True)
-    for name in (RESULTS, PREVIEWS):
-        shutil.rmtree(folder / name, ignore_errors=True)
+def _open(job: Job, settings: Settings) -> None:
+    """Make the folder and say in it what is going to be done."""
+    folder.make(job.folder, overwrite=job.overwrite, resume=job.resume, reads=_sources(job))
+    folder.put(job.folder / folder.SETTINGS, to_ini(settings))
+    folder.note(job.folder, job.command, name=folder.COMMAND)
+    versions = folder.versions(session.device(settings))
+    folder.put(job.folder / folder.VERSIONS, json.dumps(versions, indent=2) + "\n")
+    for note in _notes(job):
+        folder.note(job.folder, note)
 
 
 def _notes(job: Job) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*job.notes, *(f"{v.name}: {text}" for v in job.volumes for text in v.warnings)]))
 
 
-def _train(job: Job, log: _Log) -> Generator[Event, None, Model | None]:
-    yield Event("prepare", text="reading, measuring the speed of this machine")
+def _check_model(job: Job, model: Model) -> None:
+    """A model that cannot denoise the image is found out before the training, not after it."""
+    if job.denoise:
+        api.refuse_other_axes(job.volumes[0], model)
+        predict.tiles(job.volumes[0].spatial_shape, model)
+
+
+def _train(job: Job) -> Generator[Event, None, Model | None]:
+    yield Event("prepare", text="reading the image and measuring how fast this machine is")
     running = _session(job)
     settings = running.settings
-    _put(job.folder / SETTINGS, to_ini(settings))
-    _put(job.folder / COMMAND, job.command + "\n")
-    _put(job.folder / VERSIONS, json.dumps(versions(settings), indent=2) + "\n")
+    _check_model(job, running.model)
+    _open(job, settings)
     steps = settings.training.steps or 0
-    log.write(f"training {steps} steps in {settings.training.precision} on {session.device(settings)}")
+    folder.note(job.folder, f"training {steps} steps in {settings.training.precision} on {session.device(settings)}")
     saved = began = time.monotonic()
     first = running.state.step
     for progress in running.run():
@@ -120,13 +131,13 @@ def _train(job: Job, log: _Log) -> Generator[Event, None, Model | None]:
         left = (now - began) / (progress.step - first) * (steps - progress.step)
         yield Event("train", progress.step / steps, f"step {progress.step}/{steps}", progress.loss, left)
         if job.stop():
-            _save(job.folder, running, log)
-            yield Event("stopped", progress.step / steps, f"stopped after step {progress.step} of {steps}")
+            _save(job.folder, running)
+            yield Event("stopped", progress.step / steps, f"stopped after training step {progress.step} of {steps}")
             return None
         if now - saved > settings.training.checkpoint_minutes * 60:
-            _save(job.folder, running, log)
+            _save(job.folder, running)
             saved = now
-    return _finish(job.folder, running, log)
+    return _finish(job.folder, running)
 
 
 def _session(job: Job) -> Session:
@@ -135,131 +146,71 @@ def _session(job: Job) -> Session:
     return session.prepare(job.volumes, job.settings)
 
 
-def _save(folder: Path, running: Session, log: _Log) -> None:
-    checkpoint.save(running.snapshot(), folder / checkpoint.MODEL_FILE)
-    _put(folder / METRICS, _csv(running.state.history))
-    log.write(f"checkpoint at step {running.state.step}")
+def _save(path: Path, running: Session) -> None:
+    checkpoint.save(running.snapshot(), path / checkpoint.MODEL_FILE)
+    folder.put(path / folder.METRICS, folder.table(running.state.history))
+    folder.note(path, f"checkpoint at step {running.state.step}")
 
 
-def _finish(folder: Path, running: Session, log: _Log) -> Model:
+def _finish(path: Path, running: Session) -> Model:
     """The finished model, without what only a resumed training needs."""
     model = replace(running.snapshot(), state={})
-    checkpoint.save(model, folder / checkpoint.MODEL_FILE)
-    _put(folder / METRICS, _csv(running.state.history))
+    checkpoint.save(model, path / checkpoint.MODEL_FILE)
+    folder.put(path / folder.METRICS, folder.table(running.state.history))
     if running.state.history:
-        log.write(f"trained {model.step} steps in {running.state.history[-1]['seconds']:.0f} s")
+        folder.note(path, f"trained {model.step} steps in {running.state.history[-1]['seconds']:.0f} s")
     return model
 
 
-def _denoise(job: Job, model: Model, log: _Log) -> Events:
+def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
+    """The denoised image; None if it was stopped before it was whole."""
     noisy = job.volumes[0]
     yield Event("denoise", 0.0)
     began = time.monotonic()
     clean, shares = api.denoising(noisy, model)
     for share in shares:
-        yield Event("denoise", share)
+        seconds = time.monotonic() - began
+        if share < 1:
+            yield Event("denoise", share, seconds_left=seconds * (1 - share) / share)
+        if share < 1 and job.stop():
+            yield Event("stopped", share, f"stopped with {share:.0%} of the image denoised")
+            return None
     seconds = time.monotonic() - began
-    log.write(f"denoised {noisy.shape} in {seconds:.1f} s")
-    yield Event("denoise", 1.0, f"{np.prod(noisy.shape) / seconds / 1e6:.2f} Mvoxel/s")
+    folder.note(job.folder, f"denoised {noisy.shape} in {seconds:.1f} s")
+    speed = math.prod(noisy.shape) / max(seconds, 1e-9) / 1e6
+    yield Event("denoise", 1.0, f"done ({speed:.2g} million voxels per second)")
+    return clean
+
+
+def _write(job: Job, clean: Volume, model: Model) -> Events:
+    """Results, then report."""
     yield Event("write", 0.0)
-    written = _write_results(job, noisy, clean, model)
+    noisy, formats, target = job.volumes[0], job.settings.output.formats, job.folder / folder.RESULTS
+    results.refuse(job.folder, formats, noisy)
+    provenance = {"command": job.command, "settings": to_ini(model.settings)}
+    written = results.write(target, clean, noisy=noisy, formats=formats, provenance=provenance)
     for path in written:
-        log.write(f"wrote {path}")
+        folder.note(job.folder, f"wrote {path}")
     yield Event("write", 1.0)
     yield Event("report", 0.0)
-    statistics = pair_statistics(noisy, clean)
-    _report(job, noisy, clean, model, statistics, written)
+    _report(job, noisy, clean, model, written)
     yield Event("report", 1.0)
 
 
-def _write_results(job: Job, noisy: Volume, clean: Volume, model: Model) -> list[Path]:
-    folder = job.folder / RESULTS
-    folder.mkdir(exist_ok=True)
-    stem = noisy.source.name.split(".")[0] if noisy.source else "image"
-    provenance = {"command": job.command, "settings": to_ini(model.settings)}
-    written: list[Path] = []
-    # HDF5 first: it holds any value, so that a result another format cannot hold is not lost.
-    for suffix in sorted(_suffixes(job.settings.output.formats, noisy), key=lambda name: name != ".hdf"):
-        if suffix == ".hdf":
-            written += io.write_frames(folder, clean, noisy=noisy, overwrite=True)
-        else:
-            path = folder / f"{stem}_denoised{suffix}"
-            written.append(io.write(clean, path, noisy=noisy, provenance=provenance, overwrite=True))
-    return written
-
-
-def _suffixes(formats: Sequence[str], noisy: Volume) -> list[str]:
-    """File suffixes to write; `same` follows the input, or TIFF where that cannot hold the image."""
-    own = noisy.source.suffix if noisy.source else ".hdf"
-    if own.lower() in (".h5", ".hdf5", ".hdf"):
-        own = ".hdf"
-    if own.lower() == ".tcf" and "Z" not in noisy.axes:
-        own = ".tif"
-    known = {"same": own, "hdf": ".hdf", **SUFFIXES}
-    for name in formats:
-        if name not in known:
-            raise UsageError(f"[output] formats: unknown format {name!r}; known are {', '.join(known)}")
-    return list(dict.fromkeys(known[name] for name in formats))
-
-
-def _report(
-    job: Job, noisy: Volume, clean: Volume, model: Model, statistics: PairStatistics, written: Sequence[Path]
-) -> None:
-    _put(job.folder / SUMMARY, json.dumps({"statistics": statistics.as_dict()}, indent=2) + "\n")
-    previews = write_previews(job.folder / PREVIEWS, noisy, clean, overwrite=True)
+def _report(job: Job, noisy: Volume, clean: Volume, model: Model, written: Sequence[Path]) -> None:
+    statistics = pair_statistics(noisy, clean)
+    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()}, indent=2) + "\n")
+    previews = write_previews(job.folder / folder.PREVIEWS, noisy, clean, overwrite=True)
     facts = RunFacts(
         title=noisy.name,
         command=job.command,
         settings=to_ini(model.settings),
-        versions=versions(model.settings),
+        versions=folder.versions(session.device(model.settings)),
         seconds=model.history[-1]["seconds"] if model.history else float("nan"),
         metrics=model.history,
         notes=_notes(job),
         results=[str(path.relative_to(job.folder)) for path in written],
         overwrite=True,
     )
-    write_report(job.folder / REPORT, noisy=noisy, denoised=clean, statistics=statistics, previews=previews, run=facts)
-
-
-def versions(settings: Settings) -> dict[str, str]:
-    """What ran, for the run folder and the report."""
-    names = ("numpy", "scipy", "h5py", "tifffile", "safetensors")
-    return {
-        "meeum": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        **{name: version(name) for name in names},
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-        "device": session.device(settings),
-    }
-
-
-def _csv(history: Sequence[dict[str, float]]) -> str:
-    if not history:
-        return ""
-    text = text_io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
-
-
-def _put(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise MeeumError(f"{path}: could not be written: {error.strerror or error}") from error
-
-
-class _Log:
-    """Lines with the time, in the run's log file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, line: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+    path = job.folder / folder.REPORT
+    write_report(path, noisy=noisy, denoised=clean, statistics=statistics, previews=previews, run=facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings
 from meeum.objectives import OBJECTIVES, Objective, Subject
 from meeum.patches import Normalisation, Pool, load, measure
-from meeum.settings import Settings
+from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
 
@@ -46,9 +47,11 @@ def prepare(volumes: Sequence[Volume], settings: Settings) -> Session:
     """Set up training on one or more images of the same axes; steps and precision are measured here."""
     _refuse_mixed(volumes)
     _refuse_unknown(settings)
+    device(settings)
     normalisation = measure(volumes)
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation)
+    _refuse_wide_window(settings)
     network = build(settings.network.network, shape, seed=settings.training.seed)
     model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes)
     pool, state = _pool(volumes, model), training.start(model, device(settings))
@@ -68,17 +71,23 @@ def resume(volumes: Sequence[Volume], model: Model) -> Session:
 
 
 def device(settings: Settings) -> str:
-    """Where to compute: what the settings name, or a CUDA device if there is one."""
-    if settings.training.device != "auto":
-        return settings.training.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Where to compute: what the settings name, if it is here, or a CUDA device if there is one."""
+    name = settings.training.device
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    numbered = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    here = ["cpu", *(["cuda", *numbered] if numbered else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+    if name not in here:
+        raise UsageError(f"[training] device: {name!r} is not on this machine; here are auto, {', '.join(here)}")
+    return name
 
 
 def plan_network(volumes: Sequence[Volume], settings: Settings) -> tuple[Settings, Shape]:
     """Patch sides and halvings that fit the smallest image, its voxel size and each other."""
     smallest = _smallest(volumes)
-    default = (64, 64) if len(smallest) == 2 else (32, 32, 32)
-    patch = settings.training.patch or default
+    settings = completed(settings, len(smallest))
+    width, patch = settings.network.width, settings.training.patch
+    assert width is not None and patch is not None
     if len(patch) not in (1, len(smallest)):
         raise UsageError(
             f"[training] patch: {len(patch)} sides given for {len(smallest)} axes; give 1 or {len(smallest)}"
@@ -87,10 +96,8 @@ def plan_network(volumes: Sequence[Volume], settings: Settings) -> tuple[Setting
     fitting = tuple(min(p, n) for p, n in zip(patch, smallest, strict=True))
     spacing = volumes[0].voxel_size_um or (1.0,) * len(smallest)
     levels = halvings(fitting, spacing, settings.network.depth)
-    shape = Shape(settings.network.width, levels, len(smallest), settings.network.top_skip)
-    stride = [1] * len(smallest)
-    for level in levels:
-        stride = [s * f for s, f in zip(stride, level, strict=True)]
+    shape = Shape(width, levels, len(smallest), settings.network.top_skip)
+    stride = [math.prod(level[axis] for level in levels) for axis in range(len(smallest))]
     fitting = tuple(n // s * s for n, s in zip(fitting, stride, strict=True))
     return settings.changed("training", patch=fitting), shape
 
@@ -102,6 +109,18 @@ def _smallest(volumes: Sequence[Volume]) -> Ints:
 def _objective(volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation) -> Objective:
     subject = Subject(volumes[0].name, _smallest(volumes), normalisation)
     return OBJECTIVES[settings.training.objective](settings, subject)
+
+
+def _refuse_wide_window(settings: Settings) -> None:
+    """A window is reflected at the edges of a patch, so half of it must fit there."""
+    patch, sizes = settings.training.patch, settings.masking.mask_size
+    if patch and sizes:
+        sizes = sizes * len(patch) if len(sizes) == 1 else sizes
+        if any(size // 2 >= side for size, side in zip(sizes, patch, strict=True)):
+            raise UsageError(
+                f"[masking] mask_size: a window of {', '.join(map(str, sizes))} is too wide for patches of "
+                f"{', '.join(map(str, patch))}; give at most {2 * min(patch) - 1}, or a larger [training] patch"
+            )
 
 
 def _pool(volumes: Sequence[Volume], model: Model) -> Pool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.types import AllowInfNan
 
 from meeum.errors import UsageError
 
@@ -19,20 +22,25 @@ def _split(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
 
-Integers = Annotated[tuple[int, ...], BeforeValidator(_split)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_split)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Integers = Annotated[tuple[int, ...], Field(min_length=1), BeforeValidator(_split)]
+HalfWidths = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), BeforeValidator(_split)]
+Sides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), BeforeValidator(_split)]
+Numbers = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(_split)]
+Format = Literal["same", "hdf", "tcf", "tif", "npy"]
+Formats = Annotated[tuple[Format, ...], Field(min_length=1), BeforeValidator(_split)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_min_length=1)
 
 
 class InputSettings(Section):
     dataset: str | None = Field(None, description="HDF5 only: which dataset to read; empty = `input` or the only image")
     channel: int | None = Field(None, ge=0, description="which channel of an image that has several")
     projection: Literal["none", "max"] = Field("none", description="max: work on the maximum projection along z (2D)")
-    no_data: float | None = Field(None, description="value (or nan) of voxels that were never measured")
+    no_data: Annotated[float, AllowInfNan(True)] | None = Field(
+        None, description="value (or nan) of voxels that were never measured"
+    )
 
 
 class MaskingSettings(Section):
@@ -45,7 +53,7 @@ class MaskingSettings(Section):
     mask_size: Integers | None = Field(
         None, description="side of the window in pixels, odd, one number or one per axis (z, y, x)"
     )
-    footprint: Integers = Field(
+    footprint: HalfWidths = Field(
         (0,), description="half-widths of the hidden box around each site, one number or one per axis; 0 = one pixel"
     )
     share: float | None = Field(None, gt=0, le=1, description="share of pixels that are sites; empty = chosen for you")
@@ -53,10 +61,10 @@ class MaskingSettings(Section):
 
 class NetworkSettings(Section):
     network: str = Field("unet", description="which network")
-    width: int = Field(32, ge=1, description="channels at the finest level")
+    width: int | None = Field(None, ge=1, description="channels at the finest level; empty = 16 in 2D, 8 in 3D")
     depth: int = Field(2, ge=0, le=6, description="how many times the image is halved")
     top_skip: bool = Field(
-        False, description="pass the finest level across (Noise2Void2 found a lattice without this off)"
+        False, description="pass the finest level across; off, since it lets a lattice through (Höck 2022)"
     )
 
 
@@ -64,15 +72,19 @@ class TrainingSettings(Section):
     objective: str = Field("masked", description="what a training step asks of the network")
     minutes: float = Field(5.0, gt=0, description="time to train; steps are derived from it on this machine")
     steps: int | None = Field(None, ge=1, description="number of steps, instead of minutes")
-    patch: Integers | None = Field(None, description="sides of a training patch in voxels; empty = chosen for you")
-    batch: int = Field(8, ge=1, description="patches per step")
+    patch: Sides | None = Field(None, description="sides of a training patch in voxels; empty = chosen for you")
+    batch: int | None = Field(None, ge=1, description="patches per step; empty = 8 in 2D, 2 in 3D")
     learning_rate: float = Field(2e-3, gt=0, description="highest learning rate of the cosine schedule")
-    averaging: float = Field(0.5, gt=0, le=1, description="share of the steps so far over which weights are averaged")
-    turn: str = Field("ZYX", description="axes along which patches are flipped (and, if Y and X, swapped)")
+    averaging: float = Field(0.1, gt=0, le=1, description="share of the steps so far over which weights are averaged")
+    turn: str = Field(
+        "ZYX",
+        pattern="^([ZYX]+|none)$",
+        description="axes along which patches are flipped (and, if Y and X, swapped), or none",
+    )
     held_out: float = Field(0.06, ge=0, lt=0.5, description="share of the image kept out of training, to judge it by")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: measured on this machine")
     device: str = Field("auto", description="auto, cpu, cuda or mps")
-    seed: int = Field(0, ge=0, description="the same seed, settings and machine give the same weights")
+    seed: int = Field(0, ge=0, lt=2**63, description="the same seed, settings and machine give the same weights")
     memory_gb: float = Field(
         2.0, gt=0, description="most memory for training data; larger images are sampled in blocks"
     )
@@ -85,7 +97,7 @@ class PredictionSettings(Section):
 
 
 class OutputSettings(Section):
-    formats: Words = Field(
+    formats: Formats = Field(
         ("same", "hdf"), description="files to write: same (as the input), hdf (input and output), tcf, tif, npy"
     )
 
@@ -114,18 +126,46 @@ def assumed(shape: tuple[int, ...]) -> Settings:
     return Settings().changed("masking", masking="mean", mask_size=window, footprint=footprint)
 
 
+# What is chosen where a setting is empty, by the number of spatial axes (docs/log.md tells how it was found).
+CHOSEN: dict[int, dict[str, dict[str, Any]]] = {
+    2: {"network": {"width": 16}, "training": {"batch": 8, "patch": (64, 64)}},
+    3: {"network": {"width": 8}, "training": {"batch": 2, "patch": (32, 32, 32)}},
+}
+
+
+def completed(settings: Settings, axes: int) -> Settings:
+    """The same settings with every empty one of `CHOSEN` filled in for images of 2 or 3 axes."""
+    for section, values in CHOSEN[axes].items():
+        part = getattr(settings, section)
+        settings = settings.changed(section, **{k: v for k, v in values.items() if getattr(part, k) is None})
+    return settings
+
+
 def read_ini(path: Path, overrides: Iterable[str] = ()) -> Settings:
     """Settings from an INI file, then `section.key=value` overrides on top."""
-    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=("#", ";"))
+    parser = configparser.ConfigParser(interpolation=None, default_section="no section is shared")
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # Notepad begins its files with a byte order mark
             parser.read_file(file)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file; `meeum config --init {path}` writes one") from None
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not a readable INI file: {str(error).splitlines()[0]}") from None
-    values = {section: dict(parser[section]) for section in parser.sections()}
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (configparser.Error, UnicodeDecodeError, AttributeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise UsageError(f"{path}: not a readable INI file (sections in [brackets], key = value): {why}") from None
+    values = {section: {key: _bare(text) for key, text in parser[section].items()} for section in parser.sections()}
     return override(from_values(values, where=path.name), overrides)
+
+
+def _bare(text: str) -> str:
+    """A value without its comment; what stands in double quotes is kept to the letter."""
+    if text.startswith('"'):
+        try:
+            return str(json.JSONDecoder().raw_decode(text)[0])
+        except json.JSONDecodeError:
+            pass  # not quoted after all: taken as it is
+    return re.sub(r"(^|\s)[#;].*", "", text, flags=re.MULTILINE).strip()
 
 
 def override(settings: Settings, overrides: Iterable[str]) -> Settings:
@@ -136,8 +176,8 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
         section, dot, key = name.strip().partition(".")
         if not equals or not dot:
             raise UsageError(f"--set {word}: expected section.key=value, for example masking.mask_std=0.03")
-        values.setdefault(section, {})[key] = value.strip()
-    return from_values(values, where="--set") if overrides else settings
+        values.setdefault(section, {})[key.strip().lower()] = value.strip()
+    return from_values(values, where="command line")
 
 
 def from_values(values: dict[str, dict[str, Any]], *, where: str) -> Settings:
@@ -147,7 +187,7 @@ def from_values(values: dict[str, dict[str, Any]], *, where: str) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise UsageError("\n".join(_sentences(error, where))) from None
+        raise UsageError("; ".join(_sentences(error, where))) from None
 
 
 def _refuse_unknown(values: dict[str, dict[str, Any]], where: str) -> None:
@@ -182,4 +222,5 @@ def to_ini(settings: Settings) -> str:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return ", ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    text = ", ".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    return text if text.isprintable() and _bare(text) == text else json.dumps(text)

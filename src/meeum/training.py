@@ -58,9 +58,9 @@ def start(model: Model, device: str) -> State:
 
 def snapshot(model: Model, state: State) -> Model:
     """The model as trained so far (averaged weights), with what `start` needs to go on exactly."""
-    kept = {f"last/{name}": value for name, value in state.network.state_dict().items()}
+    kept = {f"last/{name}": value.clone() for name, value in state.network.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
-        kept |= {f"adam/{index}/{name}": value for name, value in moments.items()}
+        kept |= {f"adam/{index}/{name}": value.clone() for name, value in moments.items()}
     network = build(model.settings.network.network, model.shape, seed=0)
     network.load_state_dict(state.average.state_dict())
     return replace(model, network=network, step=state.step, history=tuple(state.history), state=kept)
@@ -79,9 +79,7 @@ def _restore(network: nn.Module, optimiser: torch.optim.Adam, kept: Mapping[str,
 
 def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettings) -> Iterator[Progress]:
     """Train from `state.step` up to `settings.steps`, one record a step; stop between any two."""
-    steps = settings.steps
-    if steps is None:
-        raise MeeumError("training.steps is not set; `plan_steps` derives it from training.minutes")
+    steps = _settled(settings.steps, "steps")
     began = time.monotonic()
     before = state.history[-1]["seconds"] if state.history else 0.0
     while state.step < steps:
@@ -94,6 +92,12 @@ def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettin
         yield record
 
 
+def _settled(value: int | None, key: str) -> int:
+    if value is None:
+        raise MeeumError(f"training.{key} is empty; `session.prepare` settles it")
+    return value
+
+
 def schedule(step: int, steps: int) -> float:
     """Share of the highest learning rate: a short linear rise, then a half cosine towards zero."""
     rise = min(100, max(1, steps // 20))
@@ -103,7 +107,8 @@ def schedule(step: int, steps: int) -> float:
 def _step(state: State, pool: Pool, objective: Objective, settings: TrainingSettings, rate: float) -> float:
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    indices = range(state.step * settings.batch, (state.step + 1) * settings.batch)
+    size = _settled(settings.batch, "batch")
+    indices = range(state.step * size, (state.step + 1) * size)
     batch = draw(pool, indices, role=TRAIN, seed=settings.seed)
     generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, state.step))
     state.optimiser.zero_grad(set_to_none=True)
@@ -135,8 +140,9 @@ def validate(network: nn.Module, pool: Pool, objective: Objective, settings: Tra
     """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
     role = HELD_OUT if any((part == HELD_OUT).any() for part in pool.roles) else TRAIN
     losses = []
-    for first in range(0, VALIDATION_PATCHES, settings.batch):
-        indices = range(first, min(first + settings.batch, VALIDATION_PATCHES))
+    size = _settled(settings.batch, "batch")
+    for first in range(0, VALIDATION_PATCHES, size):
+        indices = range(first, min(first + size, VALIDATION_PATCHES))
         batch = draw(pool, indices, role=role, seed=settings.seed)
         generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, -1 - first))
         with torch.no_grad(), _precision(settings.precision, batch.image.device):

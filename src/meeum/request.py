@@ -1,0 +1,114 @@
+"""What was asked for on the command line, and the job that follows from it: settings, images and notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from meeum import api, folder
+from meeum import settings as rooms
+from meeum.checkpoint import Model
+from meeum.errors import UsageError
+from meeum.run import Job
+from meeum.settings import InputSettings, OutputSettings, Settings
+from meeum.volume import Volume
+
+FROM_MODEL = ("masking", "network", "training")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files, the folder of the run, the command in words, an INI file and `section.key=value` words on top of it."""
+
+    files: tuple[Path, ...]
+    folder: Path
+    command: str
+    config: Path | None = None
+    words: tuple[str, ...] = ()
+    overwrite: bool = False
+    denoise: bool = True
+
+
+def training(asked: Request) -> Job:
+    """Train on the files; without an INI file the settings are assumed, and a note says so."""
+    folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=asked.files)
+    stated = rooms.read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
+    volumes = _read(asked.files, stated.input)
+    if asked.config or any(word.startswith("masking.masking") for word in asked.words):
+        return _job(asked, stated, volumes)
+    settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), asked.words)
+    hidden = ", ".join(str(half) for half in settings.masking.footprint)
+    note = (
+        f"no settings given: assumed {settings.masking.masking} masking with footprint half-widths ({hidden}); "
+        "the noise was not measured. `meeum config --init run.ini` shows what can be chosen"
+    )
+    return _job(asked, settings, volumes, notes=(note,))
+
+
+def using(asked: Request, path: Path) -> Job:
+    """Denoise with a trained model: input, prediction and output may be set anew, the rest is its own."""
+    folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=(*asked.files, path))
+    model = api.load(path)
+    own = model.settings.model_copy(update={"input": InputSettings(), "output": OutputSettings()})
+    notes: tuple[str, ...] = ()
+    if asked.config:
+        ini = rooms.read_ini(asked.config)
+        own = own.model_copy(update={name: getattr(ini, name) for name in ("input", "prediction", "output")})
+        notes = (f"{asked.config}: its sections {', '.join(FROM_MODEL)} do not count, since {path} is trained already",)
+    settings = rooms.override(own, asked.words)
+    _refuse_training(settings, own, path)
+    return _job(asked, settings, _read(asked.files, settings.input), model=model, notes=notes)
+
+
+def _refuse_training(settings: Settings, own: Settings, path: Path) -> None:
+    """The device is the one thing about the training of a model that may differ afterwards."""
+    moved = settings.changed("training", device=own.training.device)
+    for section in FROM_MODEL:
+        if getattr(moved, section) != getattr(own, section):
+            raise UsageError(
+                f"--model {path}: is trained already, so [{section}] cannot change; leave out --minutes, --quality "
+                f"and --set {section}.…, or --model"
+            )
+
+
+def going_on(asked: Request, model: Path | None = None) -> Job:
+    """Go on with an interrupted run as it was asked for at first."""
+    if asked.config or asked.words or asked.overwrite or model:
+        raise UsageError(
+            "--resume goes on with the settings of the interrupted run; leave out --config, --set, --minutes, "
+            "--quality, --dataset, --channel, --projection, --model and --overwrite"
+        )
+    folder.check(asked.folder, overwrite=False, resume=True)
+    settings = api.load(asked.folder).settings
+    return _job(asked, settings, _read(asked.files, settings.input), resume=True)
+
+
+def _read(files: tuple[Path, ...], chosen: InputSettings) -> list[Volume]:
+    return [
+        api.read(
+            file, dataset=chosen.dataset, projection=chosen.projection, channel=chosen.channel, no_data=chosen.no_data
+        )
+        for file in files
+    ]
+
+
+def _job(
+    asked: Request,
+    settings: Settings,
+    volumes: list[Volume],
+    *,
+    model: Model | None = None,
+    resume: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Job:
+    return Job(
+        volumes,
+        asked.folder,
+        settings,
+        asked.command,
+        model=model,
+        resume=resume,
+        overwrite=asked.overwrite,
+        denoise=asked.denoise,
+        notes=notes,
+    )

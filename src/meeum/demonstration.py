@@ -12,6 +12,8 @@ from meeum.errors import MeeumError
 from meeum.volume import Volume
 
 SHAPE = (48, 128, 128)
+# Ten times the noise of a good instrument: what a fast or dim acquisition gives, and what a picture can show.
+NOISE_STD = 4e-3
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Sample:
 
 def write_sample(folder: Path, *, shape: phantom.Shape = SHAPE, overwrite: bool = False) -> Sample:
     """Simulate a tomogram of cells, (Z, Y, X), and write it as `sample.TCF`, its truth as `truth.TCF`."""
-    made = phantom.make(shape, seed=0)
+    made = phantom.make(shape, seed=0, settings=phantom.PhantomSettings(noise_std=NOISE_STD))
     folder.mkdir(parents=True, exist_ok=True)
     noisy = io.write(made.noisy, folder / "sample.TCF", overwrite=overwrite)
     io.write(made.truth, folder / "truth.TCF", overwrite=overwrite)

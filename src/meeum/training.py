@@ -85,7 +85,7 @@ def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettin
     while state.step < steps:
         rate = schedule(state.step, steps) * settings.learning_rate
         loss = _step(state, pool, objective, settings, rate)
-        due = state.step == steps or state.step % max(1, steps // VALIDATIONS) == 0
+        due = state.step == steps or state.step % max(25, steps // VALIDATIONS) == 0
         validation = validate(state.average, pool, objective, settings) if due else math.nan
         record = Progress(state.step, steps, loss, validation, rate, before + time.monotonic() - began)
         state.history.append({key: value for key, value in asdict(record).items() if key != "steps"})

@@ -35,7 +35,8 @@ def main():
     truth = api.read(args.data / "hl60" / "hl60_full140.h5")
     image_std = f"{noisy.read().std():.6f}"
     rows = []
-    for name, words in SETTINGS.items():
+    chosen = {args.words: args.words.split()} if args.words else SETTINGS
+    for name, words in chosen.items():
         if args.only and args.only not in name:
             continue
         runs = [
@@ -56,6 +57,7 @@ def parse():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--only", help="run only settings whose name holds this")
+    parser.add_argument("--words", help="instead: one setting in section.key=value words, as docs/log.md states them")
     parser.add_argument("--keep", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

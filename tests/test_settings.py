@@ -11,7 +11,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from meeum.errors import UsageError
-from meeum.settings import Settings, assumed, from_values, override, read_ini, to_ini
+from meeum.settings import Settings, assumed, completed, from_values, override, read_ini, to_ini
 
 KEYS = [(section, key) for section, part in Settings() for key in type(part).model_fields]
 
@@ -310,3 +310,27 @@ def test_plain_values_of_a_checkpoint_are_read() -> None:
 def test_assumed_masking_fits_the_image(shape: tuple[int, ...], window: tuple[int, ...], footprint: tuple[int]) -> None:
     masking = assumed(shape).masking
     assert (masking.masking, masking.mask_size, masking.footprint) == ("mean", window, footprint)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "footprint"),
+    [
+        ((74, 200, 200), (7, 7, 7), (2, 2, 2)),
+        ((5, 64, 64), (5, 7, 7), (2, 2, 2)),
+        ((1, 64, 64), (1, 7, 7), (0, 2, 2)),
+        ((5, 5, 5), (5, 5, 5), (0, 0, 0)),
+        ((64, 64), (5, 5), (0, 0)),
+        ((3, 64), (3, 5), (0, 0)),
+    ],
+)
+def test_what_is_assumed_fits_the_image(shape, window, footprint) -> None:
+    masking = assumed(shape).masking
+    assert (masking.masking, masking.mask_size, masking.footprint) == ("mean", window, footprint)
+
+
+@pytest.mark.parametrize(("axes", "width", "batch"), [(2, 16, 8), (3, 8, 2)])
+def test_only_empty_settings_are_completed(axes, width, batch) -> None:
+    chosen = completed(Settings(), axes)
+    assert (chosen.network.width, chosen.training.batch, len(chosen.training.patch)) == (width, batch, axes)
+    stated = Settings().changed("network", width=5).changed("training", batch=3, patch=(16,))
+    assert completed(stated, axes) == stated

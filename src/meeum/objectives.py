@@ -51,6 +51,7 @@ def plan_masking(settings: MaskingSettings, subject: Subject) -> Masking:
             raise UsageError(_missing(settings.masking, key, subject))
     axes = len(subject.shape)
     footprint = _per_axis(settings.footprint, axes, "footprint")
+    _refuse_blinding(footprint, subject)
     window = _window(settings, subject, footprint)
     std = _per_axis(settings.mask_std or (1.0,), axes, "mask_std")
     _check_std(settings.masking, std)
@@ -101,6 +102,15 @@ def _window(settings: MaskingSettings, subject: Subject, footprint: tuple[int, .
             f"{', '.join(map(str, footprint))}, so nothing visible is left in it; try {wide}"
         )
     return tuple(size // 2 for size in sizes)
+
+
+def _refuse_blinding(footprint: tuple[int, ...], subject: Subject) -> None:
+    """A footprint that covers the whole image leaves nothing to predict from."""
+    if any(footprint) and all(2 * half + 1 >= side for half, side in zip(footprint, subject.shape, strict=True)):
+        raise UsageError(
+            f"[masking] footprint: half-widths {', '.join(map(str, footprint))} hide all of {subject.name}, whose "
+            f"sides are {'x'.join(map(str, subject.shape))}; try 0"
+        )
 
 
 def _check_std(scheme: str, std: tuple[float, ...]) -> None:

@@ -123,6 +123,8 @@ def assumed(shape: tuple[int, ...]) -> Settings:
     half, side = (2, 7) if len(shape) == 3 else (0, 5)
     window = tuple(min(side, n if n % 2 else n - 1) for n in shape)
     footprint = tuple(min(half, n - 1) for n in shape)
+    if all(2 * half + 1 >= n for half, n in zip(footprint, shape, strict=True)):  # nothing would be left to see
+        footprint = tuple(0 for _ in shape)
     return Settings().changed("masking", masking="mean", mask_size=window, footprint=footprint)
 
 

@@ -20,6 +20,7 @@ from meeum.patches import HELD_OUT, TRAIN, Pool, draw
 from meeum.settings import Settings, TrainingSettings
 
 VALIDATION_PATCHES = 16
+LEAST_BETWEEN = 25  # steps between two of them
 VALIDATIONS = 40  # how often, over a whole run, the held-out loss is taken
 
 
@@ -85,7 +86,7 @@ def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettin
     while state.step < steps:
         rate = schedule(state.step, steps) * settings.learning_rate
         loss = _step(state, pool, objective, settings, rate)
-        due = state.step == steps or state.step % max(25, steps // VALIDATIONS) == 0
+        due = state.step == steps or state.step % max(LEAST_BETWEEN, steps // VALIDATIONS) == 0
         validation = validate(state.average, pool, objective, settings) if due else math.nan
         record = Progress(state.step, steps, loss, validation, rate, before + time.monotonic() - began)
         state.history.append({key: value for key, value in asdict(record).items() if key != "steps"})
@@ -158,8 +159,15 @@ def plan_steps(state: State, pool: Pool, objective: Objective, settings: Setting
     seconds = {choice: _seconds_per_step(state, pool, objective, settings, choice) for choice in choices}
     precision = min(seconds, key=lambda choice: seconds[choice])
     left = max(training.minutes * 60 - (time.monotonic() - began), 0.0)
-    steps = training.steps or max(1, round(left / seconds[precision]))
+    steps = training.steps or _steps_in(left / seconds[precision], _settled(training.batch, "batch"))
     return settings.changed("training", precision=precision, steps=steps)
+
+
+def _steps_in(room: float, batch: int) -> int:
+    """How many steps fit into the time of `room` bare ones, validations (a third of a step a batch) included."""
+    validation = math.ceil(VALIDATION_PATCHES / batch) / 3
+    between = max(LEAST_BETWEEN, room / VALIDATIONS)
+    return max(1, round(room / (1 + validation / between)))
 
 
 def _seconds_per_step(state: State, pool: Pool, objective: Objective, settings: Settings, precision: str) -> float:

@@ -27,11 +27,11 @@ def read(
     nan) marks voxels that were never measured, where the file does not say so itself.
     """
     path = Path(path)
-    reader = READERS[_known_suffix(path, READERS)]
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; give one file in it")
     if not path.exists():
         raise UsageError(f"{path}: no such file")
+    reader = READERS[_known_suffix(path, READERS)]
     volume = reader(path, dataset=dataset, channel=channel)
     return volume if no_data is None else replace(volume, no_data=no_data)
 

@@ -436,7 +436,10 @@ def test_a_scheme_without_its_number_is_refused_with_key_unit_and_a_value_that_w
         ({"masking": "G", "mask_std": (0.0,)}, ["mask_std: 0 is no standard deviation"]),
         ({"masking": "G", "mask_std": (-1.0,)}, ["mask_std: -1 is no standard deviation"]),
         ({"masking": "G", "mask_std": (1.0, 2.0, 3.0)}, ["mask_std: 3 numbers given", "one standard deviation"]),
-        ({"masking": "G", "mask_std": (1.0,), "footprint": (4, 32, 32)}, ["footprint: half-widths 4, 32, 32 hide all of"]),
+        (
+            {"masking": "G", "mask_std": (1.0,), "footprint": (4, 32, 32)},
+            ["footprint: half-widths 4, 32, 32 hide all of"],
+        ),
     ],
     ids=str,
 )

@@ -107,6 +107,7 @@ def test_damaged_files(suffix: str, tmp_path: Path, rng: np.random.Generator) ->
 
 def test_paths_that_cannot_be(tmp_path: Path, rng: np.random.Generator) -> None:
     volume = refractive("ZYX", rng)
+    (tmp_path / "image.czi").touch()
     with pytest.raises(UsageError, match=r"\.tcf, \.h5, \.hdf, \.hdf5, \.tif, \.tiff, \.npy"):
         read(tmp_path / "image.czi")
     with pytest.raises(UsageError, match=r"\.tcf, \.h5"):

@@ -136,7 +136,7 @@ def test_the_loss_falls_and_the_image_gets_better(precision):
     losses = [record.loss for record in records]
     validations = [record.validation for record in records if not math.isnan(record.validation)]
     assert np.mean(losses[-20:]) < 0.75 * np.mean(losses[:5])
-    assert validations[-1] < 0.75 * validations[0]
+    assert validations[-1] < validations[0]
     model = going.snapshot()
     ((region, denoised),) = predict.predict(volume, model, device="cpu")
     assert region == (slice(0, 48), slice(0, 40))
@@ -148,7 +148,7 @@ def test_records_count_steps_and_validate_every_so_often_and_at_the_end():
     records = trained(prepared(steps=81, batch=8, patch=(8,)))
     assert [record.step for record in records] == list(range(1, 82)) and {record.steps for record in records} == {81}
     asked = [record.step for record in records if not math.isnan(record.validation)]
-    assert asked == [*range(2, 81, 2), 81]
+    assert asked == [25, 50, 75, 81]
     seconds = [record.seconds for record in records]
     assert seconds == sorted(seconds) and seconds[0] > 0
 
@@ -341,9 +341,13 @@ def test_measuring_the_speed_leaves_the_run_as_it_was():
 def test_steps_fill_the_minutes_with_the_faster_precision(monkeypatch):
     seconds = {"float32": 0.5, "bfloat16": 0.2}
     monkeypatch.setattr(training, "_seconds_per_step", lambda *given: seconds[given[-1]])
-    assert planned(chosen(steps=None, minutes=2, precision="auto")).steps == pytest.approx(600, abs=2)
+    # Every 25 steps six batches are validated, at a third of a step each.
+    with_validation = 1 + 6 / 3 / 25
+    found = planned(chosen(steps=None, minutes=2, precision="auto"))
+    assert found.steps * 0.2 * with_validation == pytest.approx(120, rel=0.01)
     assert planned(chosen(steps=None, minutes=2, precision="auto")).precision == "bfloat16"
-    assert planned(chosen(steps=None, minutes=2, precision="float32")).steps == pytest.approx(240, abs=2)
+    found = planned(chosen(steps=None, minutes=2, precision="float32"))
+    assert found.steps * 0.5 * with_validation == pytest.approx(120, rel=0.01)
     assert planned(chosen(steps=7, minutes=2, precision="auto")).steps == 7
     seconds["bfloat16"] = 0.9
     assert planned(chosen(steps=None, minutes=2, precision="auto")).precision == "float32"

@@ -17,6 +17,7 @@ import torch
 from command import TINY, Outcome, call
 
 from meeum import api, checkpoint, folder, io, phantom, run, terminal
+from meeum.audit import pair_statistics
 from meeum.errors import MeeumError, UsageError
 from meeum.run import Event, Job
 from meeum.settings import Settings, assumed, override
@@ -107,7 +108,8 @@ def test_folder_appears_when_training_begins(images: Path, here: Path) -> None:
 def test_events_tell_every_stage(images: Path, here: Path) -> None:
     events = list(run.start(job(images, here / "out")))
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["prepare", "train", "denoise", "write", "report", "done"]
+    assert stages == ["prepare", "train", "denoise", "write", "report", "note", "done"]
+    assert all("the mean of" in event.text for event in events if event.stage == "note")  # after so few steps
     training = [event for event in events if event.stage == "train"]
     assert [event.text for event in training] == [f"step {n}/{STEPS}" for n in range(1, STEPS + 1)]
     assert [event.share for event in training] == pytest.approx([n / STEPS for n in range(1, STEPS + 1)])
@@ -513,3 +515,13 @@ def test_large_results_reserve_their_room(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(os, "posix_fallocate", full)
         with pytest.raises(OSError, match="No space left"):
             api._room((5, 7, 11))
+
+
+@pytest.mark.parametrize(("shift", "warned"), [(1e-4, False), (5e-4, True)])
+def test_a_shifted_mean_is_said(shift: float, warned: bool) -> None:
+    noisy = phantom.make((12, 32, 32), seed=1).noisy
+    statistics = pair_statistics(noisy, noisy.with_data(noisy.read() + np.float32(shift)))
+    said = list(run._drift(statistics))
+    assert len(said) == (2 if warned else 0)
+    if warned:
+        assert said[0].startswith("the mean of cells changed by +0.0005 (more than 0.0003)")

@@ -58,7 +58,7 @@ def _interruptible() -> Iterator[list[int]]:
 
     def note(number: int, frame: object) -> None:
         caught.append(number)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # not `before`: background jobs ignore the signal
         print("\nfinishing this step, then saving (Ctrl-C again: stop at once)", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, note)

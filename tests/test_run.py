@@ -17,7 +17,7 @@ import torch
 from command import TINY, Outcome, call
 
 from meeum import api, checkpoint, folder, io, phantom, run, terminal
-from meeum.audit import pair_statistics
+from meeum.audit import drift, pair_statistics
 from meeum.errors import MeeumError, UsageError
 from meeum.run import Event, Job
 from meeum.settings import Settings, assumed, override
@@ -521,7 +521,7 @@ def test_large_results_reserve_their_room(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_shifted_mean_is_said(shift: float, warned: bool) -> None:
     noisy = phantom.make((12, 32, 32), seed=1).noisy
     statistics = pair_statistics(noisy, noisy.with_data(noisy.read() + np.float32(shift)))
-    said = list(run._drift(statistics))
+    said = list(drift(statistics))
     assert len(said) == (2 if warned else 0)
     if warned:
         assert said[0].startswith("the mean of cells changed by +0.0005 (more than 0.0003)")

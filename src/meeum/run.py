@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from meeum import api, checkpoint, folder, predict, results, session
-from meeum.audit import PairStatistics, pair_statistics
+from meeum.audit import PairStatistics, drift, pair_statistics
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.report import RunFacts, write_previews, write_report
@@ -194,24 +194,12 @@ def _write(job: Job, clean: Volume, model: Model) -> Events:
     yield Event("write", 1.0)
     yield Event("report", 0.0)
     statistics = pair_statistics(noisy, clean)
-    warnings = tuple(_drift(statistics))
+    warnings = tuple(drift(statistics))
     _report(replace(job, notes=(*job.notes, *warnings)), (noisy, clean), model, statistics, written)
     yield Event("report", 1.0)
     for warning in warnings:
         folder.note(job.folder, warning)
         yield Event("note", text=warning)
-
-
-def _drift(statistics: PairStatistics) -> Iterator[str]:
-    """A sentence where the mean of cells or background moved by over 3e-4 RI, or a tenth of the residual's std."""
-    bound = 3e-4 if statistics.quantity == "refractive index" else 0.1 * statistics.residual_std
-    for name, part in {"cells": statistics.cells, "background": statistics.background}.items():
-        change = part.mean_after - part.mean_before
-        if abs(change) > bound:
-            yield (
-                f"the mean of {name} changed by {change:+.2g} (more than {bound:.2g}): do not measure there; "
-                "try a smaller masking.footprint or another scheme"
-            )
 
 
 def _report(

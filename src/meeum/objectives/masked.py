@@ -1,9 +1,7 @@
-"""Objectives: what a training step asks of the network, each from settings to `(network, batch, generator) -> loss`."""
+"""The masked objective (Noise2Void), and the masking settings checked against the image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -11,21 +9,11 @@ from torch import Tensor
 
 from meeum.errors import UsageError
 from meeum.masking import SCHEMES, Masking, mask
-from meeum.patches import Batch, Normalisation
+from meeum.objectives.objective import Network, Objective, Subject
+from meeum.patches import Batch
 from meeum.settings import MaskingSettings, Settings
 
 Number = TypeVar("Number", int, float)
-Network = Callable[[Tensor], Tensor]
-Objective = Callable[[Network, Batch, torch.Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What an objective may know of the image: sides of the smallest frame, scale and spread of its values."""
-
-    name: str
-    shape: tuple[int, ...]
-    normalisation: Normalisation
 
 
 def masked(settings: Settings, subject: Subject) -> Objective:
@@ -136,6 +124,3 @@ def _per_axis(values: tuple[Number, ...], axes: int, key: str) -> tuple[Number, 
             f"[masking] {key}: {len(values)} numbers given for an image with {axes} axes; give 1 or {axes}"
         )
     return values * axes if len(values) == 1 else values
-
-
-OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {"masked": masked}

@@ -242,7 +242,7 @@ SETTINGS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("masking.masking=GPS", "masking.mask_std=0.2"), ("[masking] mask_std: 0.2", "GPS needs", "0.5")),
     (("masking.masking=G", "masking.mask_std=0"), ("[masking] mask_std: 0", "above 0")),
     (("masking.masking=G", "masking.mask_std=-1"), ("[masking] mask_std: -1", "above 0")),
-    (("training.objective=n2n",), ("unknown objective 'n2n'", "known are masked")),
+    (("training.objective=n2n",), ("unknown objective 'n2n'", "known are auto, masked")),
     (("network.network=transformer",), ("unknown network 'transformer'", "known are unet")),
     (("training.device=tpu",), ("device: 'tpu' is not on this machine", "cpu")),
     (("training.device=cuda:9",), ("device: 'cuda:9' is not on this machine", "cpu")),

@@ -15,7 +15,7 @@ from meeum.volume import Volume
 torch.set_num_threads(1)
 
 UNIT = Normalisation(0.0, 1.0)
-GB_PER_VOXEL = 5 / 2**30  # float32 and a byte for the role
+GB_PER_VOXEL = 7 / 2**30  # float32, a byte for the role, float16 for the noise's level
 
 
 def volume(values, axes=None, **more):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from meeum import __version__
 from meeum.errors import MeeumError, UsageError
 from meeum.networks import NETWORKS, Shape, build
+from meeum.noise import Noise
 from meeum.patches import Normalisation
 from meeum.settings import Settings, from_values
 
@@ -36,6 +37,8 @@ class Model:
     history: tuple[Mapping[str, float], ...] = ()
     version: str = __version__
     state: Mapping[str, Tensor] = field(default_factory=dict)  # what training needs to go on
+    noise: Noise | None = None  # as measured before training, if the objective needed it
+    reason: str = ""  # why this objective, in one sentence
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -59,7 +62,11 @@ def save(model: Model, path: Path) -> Path:
         "step": model.step,
         "history": list(model.history),
         "version": __version__,
+        "reason": model.reason,
     }
+    if model.noise:
+        plain["noise"] = model.noise.as_dict()
+        tensors["noise/spectrum"] = torch.from_numpy(model.noise.spectrum)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         save_file(
@@ -114,6 +121,8 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         history=tuple(plain["history"]),
         version=plain["version"],
         state=_under("state/", tensors),
+        noise=Noise.from_dict(plain["noise"], tensors["noise/spectrum"].numpy()) if "noise" in plain else None,
+        reason=plain.get("reason", ""),
     )
 
 

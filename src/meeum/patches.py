@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise, product
 
 import numpy as np
@@ -24,6 +24,13 @@ PLANES = 8  # least number of planes, and most frames, they are taken from: a si
 BLOCK = 128  # least side, in patches' direction, of the blocks that stand for an image too large for memory
 
 
+Levels = Callable[[Array, Region, Ints], Array]
+
+
+def _unknown(values: Array, region: Region, shape: Ints) -> Array:
+    return np.zeros((1,) * values.ndim)
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """One affine for a whole model: never per slice, tile or patch, so that values stay comparable."""
@@ -41,20 +48,23 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Pool:
-    """Blocks of normalised image on the device, and per voxel whether it is for training or held out."""
+    """Blocks of normalised image on the device, and per voxel its use and how strong its noise is."""
 
     blocks: tuple[Tensor, ...]  # each (*S) float32
     roles: tuple[Tensor, ...]  # each (*S) uint8: TRAIN, HELD_OUT or 0
+    levels: tuple[Tensor, ...]  # each (*S) standard deviation of the noise in network units, 0 if not measured
     turn: tuple[int, ...]  # axes along which patches may be flipped
+    swap: bool  # whether the last two may be swapped, too
     patch: Ints
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches (B, *S) and which of their voxels may be judged."""
+    """Patches (B, *S), which of their voxels may be judged, and the standard deviation of their noise."""
 
     image: Tensor
     allowed: Tensor
+    level: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 def measure(volumes: Sequence[Volume]) -> Normalisation:
@@ -104,20 +114,31 @@ def refuse_not_finite(values: Array, volume: Volume) -> None:
 
 
 def load(
-    volumes: Sequence[Volume], normalisation: Normalisation, *, patch: Ints, settings: TrainingSettings, device: str
+    volumes: Sequence[Volume],
+    normalisation: Normalisation,
+    *,
+    patch: Ints,
+    settings: TrainingSettings,
+    device: str,
+    levels: Levels = _unknown,
 ) -> Pool:
-    """Read frames into a pool: whole where they fit into the memory, else random blocks that do."""
-    blocks, roles = [], []
+    """Read frames into a pool: whole where they fit into the memory, else random blocks that do.
+
+    `levels` gives the noise's standard deviation (data units) of values read from a region of a frame of some shape.
+    """
+    blocks, roles, strengths = [], [], []
     frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
-    voxels = int(settings.memory_gb * 2**30 / 5)
+    voxels = int(settings.memory_gb * 2**30 / 7)
     for frame, region in _regions(frames, patch, voxels, settings.seed):
         values = frame.read(region)
         valid = frame.valid(values)
         refuse_not_finite(values[valid], frame)
         blocks.append(torch.from_numpy(normalisation.apply(values, valid)).to(device))
         roles.append(torch.from_numpy(_roles(valid, settings.held_out)).to(device))
+        level = levels(np.where(valid, values, normalisation.offset), region, frame.shape) / normalisation.scale
+        strengths.append(torch.from_numpy(level.astype(np.float16)).to(device).expand(values.shape))
     axes = tuple(frames[0].axes.index(letter) for letter in settings.turn if letter in frames[0].axes)
-    return Pool(tuple(blocks), tuple(roles), axes, patch)
+    return Pool(tuple(blocks), tuple(roles), tuple(strengths), axes, settings.swap, patch)
 
 
 def _regions(frames: Sequence[Volume], patch: Ints, voxels: int, seed: int) -> Iterator[tuple[Volume, Region]]:
@@ -157,10 +178,11 @@ def _roles(valid: Array, held_out: float) -> Array:
 def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
     """The patches numbered `indices`: which they are depends on number and seed only, not on the batch."""
     pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role) for index in indices]
-    return Batch(torch.stack([image for image, _ in pieces]), torch.stack([allowed for _, allowed in pieces]))
+    image, allowed, level = (torch.stack(parts) for parts in zip(*pieces, strict=True))
+    return Batch(image, allowed, level.float())
 
 
-def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor]:
+def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor, Tensor]:
     """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be trained on, or none judged."""
     sizes = np.array([block.numel() for block in pool.blocks], dtype=float)
     for _ in range(20):
@@ -170,14 +192,16 @@ def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Ten
         if bool(allowed.any()) if role == HELD_OUT else float(allowed.float().mean()) >= 0.5:
             break
     flips = [axis for axis in pool.turn if rng.random() < 0.5]
-    image, allowed = (part.flip(flips) for part in (pool.blocks[which][region], allowed))
+    parts = [part.flip(flips) for part in (pool.blocks[which][region], allowed, pool.levels[which][region])]
     if _may_swap(pool) and rng.random() < 0.5:
-        image, allowed = (part.transpose(-1, -2) for part in (image, allowed))
-    return image, allowed
+        parts = [part.transpose(-1, -2) for part in parts]
+    image, allowed, level = parts
+    return image, allowed, level
 
 
 def _may_swap(pool: Pool) -> bool:
-    return {len(pool.patch) - 1, len(pool.patch) - 2} <= set(pool.turn) and pool.patch[-1] == pool.patch[-2]
+    both = {len(pool.patch) - 1, len(pool.patch) - 2} <= set(pool.turn)
+    return pool.swap and both and pool.patch[-1] == pool.patch[-2]
 
 
 def _place(size: Ints, patch: Ints, rng: np.random.Generator, *, at_end: bool) -> Region:

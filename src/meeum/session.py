@@ -12,8 +12,11 @@ from meeum import training
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings
-from meeum.objectives import OBJECTIVES, Objective, Subject
+from meeum.noise import Noise
+from meeum.noise import measure as measure_noise
+from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject
 from meeum.patches import Normalisation, Pool, load, measure
+from meeum.routing import route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
@@ -43,17 +46,21 @@ class Session:
         return training.snapshot(self.model, self.state)
 
 
-def prepare(volumes: Sequence[Volume], settings: Settings) -> Session:
-    """Set up training on one or more images of the same axes; steps and precision are measured here."""
+def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | None = None) -> Session:
+    """Set up training on one or more images of the same axes; the noise (unless given), steps and precision are
+    measured here.
+    """
     _refuse_mixed(volumes)
     _refuse_unknown(settings)
     device(settings)
     normalisation = measure(volumes)
+    noise = noise or (measure_noise(volumes) if settings.training.objective in NEEDS_NOISE else None)
+    settings, reason = route(settings, noise, normalisation)
     settings, shape = plan_network(volumes, settings)
-    objective = _objective(volumes, settings, normalisation)
+    objective = _objective(volumes, settings, normalisation, noise)
     _refuse_wide_window(settings)
     network = build(settings.network.network, shape, seed=settings.training.seed)
-    model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes)
+    model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes, noise=noise, reason=reason)
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     settings = training.plan_steps(state, pool, objective, settings)
     return Session(replace(model, settings=settings), state, pool, objective)
@@ -66,7 +73,7 @@ def resume(volumes: Sequence[Volume], model: Model) -> Session:
         raise UsageError(
             f"{volumes[0].name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}"
         )
-    objective = _objective(volumes, model.settings, model.normalisation)
+    objective = _objective(volumes, model.settings, model.normalisation, model.noise)
     return Session(model, training.start(model, device(model.settings)), _pool(volumes, model), objective)
 
 
@@ -106,8 +113,10 @@ def _smallest(volumes: Sequence[Volume]) -> Ints:
     return tuple(min(sides) for sides in zip(*(volume.spatial_shape for volume in volumes), strict=True))
 
 
-def _objective(volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation) -> Objective:
-    subject = Subject(volumes[0].name, _smallest(volumes), normalisation)
+def _objective(
+    volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation, noise: Noise | None
+) -> Objective:
+    subject = Subject(volumes[0].name, _smallest(volumes), normalisation, noise)
     return OBJECTIVES[settings.training.objective](settings, subject)
 
 
@@ -127,7 +136,10 @@ def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
     training_settings = model.settings.training
     patch = training_settings.patch
     assert patch is not None  # `plan_network` has filled it in
-    return load(volumes, model.normalisation, patch=patch, settings=training_settings, device=device(model.settings))
+    levels = {"levels": model.noise.levels} if model.noise else {}
+    return load(
+        volumes, model.normalisation, patch=patch, settings=training_settings, device=device(model.settings), **levels
+    )
 
 
 def _refuse_mixed(volumes: Sequence[Volume]) -> None:
@@ -144,7 +156,7 @@ def _refuse_mixed(volumes: Sequence[Volume]) -> None:
 
 def _refuse_unknown(settings: Settings) -> None:
     known: dict[str, tuple[str, str, Sequence[str]]] = {
-        "objective": ("training", settings.training.objective, tuple(OBJECTIVES)),
+        "objective": ("training", settings.training.objective, ("auto", *OBJECTIVES)),
         "network": ("network", settings.network.network, tuple(NETWORKS)),
     }
     for key, (section, given, names) in known.items():

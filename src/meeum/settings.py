@@ -69,7 +69,13 @@ class NetworkSettings(Section):
 
 
 class TrainingSettings(Section):
-    objective: str = Field("masked", description="what a training step asks of the network")
+    objective: str = Field(
+        "masked", description="masked, recorrupted, neighbours, sure, or auto: chosen by measuring the noise"
+    )
+    loss: Literal["squared", "absolute"] = Field(
+        "squared", description="masked: absolute predicts medians, for noise of few voxels far off"
+    )
+    alpha: float = Field(0.5, gt=0, description="recorrupted: noise added to the input, as a share of the measured")
     minutes: float = Field(5.0, gt=0, description="time to train; steps are derived from it on this machine")
     steps: int | None = Field(None, ge=1, description="number of steps, instead of minutes")
     patch: Sides | None = Field(None, description="sides of a training patch in voxels; empty = chosen for you")
@@ -79,8 +85,9 @@ class TrainingSettings(Section):
     turn: str = Field(
         "ZYX",
         pattern="^([ZYX]+|none)$",
-        description="axes along which patches are flipped (and, if Y and X, swapped), or none",
+        description="axes along which patches are flipped, or none",
     )
+    swap: bool = Field(True, description="swap Y and X of patches too, if both are flipped")
     held_out: float = Field(0.06, ge=0, lt=0.5, description="share of the image kept out of training, to judge it by")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: measured on this machine")
     device: str = Field("auto", description="auto, cpu, cuda or mps")

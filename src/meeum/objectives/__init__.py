@@ -3,9 +3,17 @@
 from collections.abc import Callable
 
 from meeum.objectives.masked import masked, plan_masking
+from meeum.objectives.neighbours import neighbours
 from meeum.objectives.objective import Network, Objective, Subject
+from meeum.objectives.recorrupted import recorrupted, sure
 from meeum.settings import Settings
 
-OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {"masked": masked}
+OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
+    "masked": masked,
+    "recorrupted": recorrupted,
+    "neighbours": neighbours,
+    "sure": sure,
+}
+NEEDS_NOISE = ("recorrupted", "sure", "auto")
 
-__all__ = ["OBJECTIVES", "Network", "Objective", "Subject", "masked", "plan_masking"]
+__all__ = ["NEEDS_NOISE", "OBJECTIVES", "Network", "Objective", "Subject", "masked", "plan_masking"]

@@ -22,10 +22,12 @@ def masked(settings: Settings, subject: Subject) -> Objective:
     Assumes noise that is independent between a site and everything outside its footprint.
     """
     masking = plan_masking(settings.masking, subject)
+    absolute = settings.training.loss == "absolute"
 
     def loss(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
         hidden = mask(batch.image, masking, generator, allowed=batch.allowed)
-        error = (network(hidden.image[:, None])[:, 0] - batch.image) ** 2
+        error = network(hidden.image[:, None])[:, 0] - batch.image
+        error = error.abs() if absolute else error**2
         return torch.where(hidden.sites, error, 0).sum() / hidden.sites.sum().clamp(min=1)
 
     return loss

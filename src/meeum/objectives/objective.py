@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from meeum.noise import Noise
 from meeum.patches import Batch, Normalisation
 
 Network = Callable[[Tensor], Tensor]
@@ -16,8 +17,9 @@ Objective = Callable[[Network, Batch, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Subject:
-    """What an objective may know of the image: sides of the smallest frame, scale and spread of its values."""
+    """What an objective may know of the image: sides of the smallest frame, affine of its values, its noise."""
 
     name: str
     shape: tuple[int, ...]
     normalisation: Normalisation
+    noise: Noise | None = None

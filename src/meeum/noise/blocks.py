@@ -1,0 +1,140 @@
+"""Power spectra of blocks: what all later steps of the measurement look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from meeum.volume import Region, Volume
+
+Array = NDArray[Any]
+Ints = tuple[int, ...]
+
+SIDES = (32, 24, 16)  # longest side of a block, voxels
+ENOUGH = 60  # blocks among which some may be empty
+MOST = 300  # blocks that are looked at
+
+
+@dataclass(frozen=True)
+class BlockSpectra:
+    """Spectra of B blocks of `sides` voxels.
+
+    power   (B, *half) variance per frequency, its mean over all frequencies the variance of the block; half spectra
+            as `rfftn` gives them
+    means   (B,) mean value, data units
+    centres (B, axes) where in the frame, from -1 to 1 along each axis
+    tails   (B,) how much larger the deviations from a median of 3x3 are than their median says: about 1 for Gaussian
+            noise, above 2 where few voxels are far off; nan where most neighbours are equal
+    tried   how many blocks were read; those with voxels that were never measured are left out
+    """
+
+    power: Array
+    means: Array
+    centres: Array
+    tails: Array
+    sides: Ints
+    tried: int
+
+
+def block_spectra(frames: Sequence[Volume], *, signal: Sequence[Volume] = (), seed: int = 0) -> BlockSpectra:
+    """Windowed periodograms of at most `MOST` blocks, evenly drawn from half-overlapping ones of all frames.
+
+    Mean values are taken from `signal` (one frame for each of `frames`, differences say) if it is given.
+    """
+    chosen = block_sides([frame.shape for frame in frames])
+    window = _window(chosen)
+    places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
+    order = np.random.default_rng(seed).permutation(len(places))[:MOST]
+    tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
+    rows = [(place, row) for place, row in tried if row is not None]
+    power, means, centres, tails = (np.array([row[part] for _, row in rows]) for part in range(4))
+    if signal:
+        means = np.array([_mean(signal[index], corner, window) for (index, corner), _ in rows])
+    return BlockSpectra(power, means, centres, tails, chosen, len(order))
+
+
+def block_sides(shapes: Sequence[Ints]) -> Ints:
+    """Even sides that fit into the smallest frame: the longest of `SIDES` that gives `ENOUGH` blocks."""
+    smallest = [min(sides) for sides in zip(*shapes, strict=True)]
+    for longest in SIDES:
+        sides = tuple(max(1, min(longest, side // 2 * 2)) for side in smallest)
+        if sum(1 for shape in shapes for _ in _corners(shape, sides)) >= ENOUGH:
+            break
+    return sides
+
+
+def _corners(shape: Ints, sides: Ints) -> Iterator[Ints]:
+    cuts = []
+    for size, side in zip(shape, sides, strict=True):
+        count = 1 if size == side else -(-2 * (size - side) // side) + 1
+        cuts.append(np.unique(np.linspace(0, size - side, count).round().astype(int)).tolist())
+    yield from product(*cuts)
+
+
+def _window(sides: Ints) -> Array:
+    """Hann window; its squares sum to one, so that a periodogram's mean is the variance."""
+    window: Array = np.ones(())
+    for side in sides:
+        window = np.multiply.outer(window, np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2)
+    return np.asarray(window / np.sqrt((window**2).sum()))
+
+
+def _mean(frame: Volume, corner: Ints, window: Array) -> float:
+    values = frame.read(_region(corner, window.shape)).astype(np.float64)
+    mean = (values * window).sum() / window.sum()
+    return float(mean)
+
+
+def _region(corner: Ints, sides: Ints) -> Region:
+    return tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
+
+
+def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Array, float] | None:
+    values = frame.read(_region(corner, window.shape)).astype(np.float64)
+    if not frame.valid(values).all() or not np.isfinite(values).all():
+        return None
+    mean = float((values * window).sum() / window.sum())
+    power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
+    centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
+    return smooth(power).astype(np.float32), mean, centre, _tails(values)
+
+
+def _tails(values: Array) -> float:
+    plane = values[len(values) // 2] if values.ndim == 3 else values
+    detail = plane - scipy.ndimage.median_filter(plane, 3)
+    typical = 1.4826 * float(np.median(np.abs(detail)))
+    return float(np.sqrt(np.mean(detail**2))) / typical if typical > 0 else float("nan")
+
+
+def smooth(power: Array) -> Array:
+    """Mean over three neighbouring frequencies per axis."""
+    for axis in range(power.ndim):
+        last = axis == power.ndim - 1
+        power = scipy.ndimage.uniform_filter1d(power, 3, axis=axis, mode="mirror" if last else "wrap")
+    return power
+
+
+def multiplicity(sides: Ints) -> Array:
+    """How often each frequency of a half spectrum stands in the full one; 0 for the mean."""
+    counts = np.full((*sides[:-1], sides[-1] // 2 + 1), 2.0)
+    counts[..., 0] = 1
+    if sides[-1] % 2 == 0:
+        counts[..., -1] = 1
+    counts.flat[0] = 0
+    return counts
+
+
+def white_blocks(sides: Ints, count: int) -> BlockSpectra:
+    """Spectra of white noise of variance 1: what every estimate is calibrated on."""
+    rng = np.random.default_rng(0)
+    window = _window(sides)
+    rows = [np.abs(scipy.fft.rfftn(rng.standard_normal(sides) * window)) ** 2 for _ in range(count)]
+    power = np.array([smooth(row) for row in rows], dtype=np.float32)
+    return BlockSpectra(power, np.zeros(count), np.zeros((count, len(sides))), np.ones(count), sides, count)

@@ -1,0 +1,87 @@
+"""The recorrupted objective: add noise like the measured one, and ask for the image with that noise taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meeum.errors import UsageError
+from meeum.objectives.objective import Network, Objective, Subject
+from meeum.patches import Batch
+from meeum.settings import Settings
+
+BANK_BYTES = 2**26  # of noise drawn beforehand
+
+
+def recorrupted(settings: Settings, subject: Subject) -> Objective:
+    """Recorrupted-to-recorrupted (Pang 2021): from y + alpha z predict y - z / alpha, z drawn like the noise.
+
+    For Gaussian noise of the measured covariance its minimiser is that of training with clean targets.
+    """
+    draw, alpha = _drawing(settings, subject, "recorrupted"), settings.training.alpha
+
+    def loss(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+        noise = draw(batch, generator)
+        error = (network((batch.image + alpha * noise)[:, None])[:, 0] - batch.image + noise / alpha) ** 2
+        return torch.where(batch.allowed, error, 0).sum() / batch.allowed.sum().clamp(min=1)
+
+    return loss
+
+
+def sure(settings: Settings, subject: Subject) -> Objective:
+    """Stein's unbiased risk (Stein 1981), its divergence by a random direction z drawn like the noise (Ramani 2008).
+
+    |f(y) - y|² + 2 z (f(y + h z) - f(y)) / h per voxel, up to the noise's own variance: an estimate of the error.
+    """
+    draw, step = _drawing(settings, subject, "sure"), 0.1
+
+    def loss(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+        noise = draw(batch, generator)
+        plain, moved = network(torch.cat([batch.image, batch.image + step * noise])[:, None])[:, 0].chunk(2)
+        risk = (plain - batch.image) ** 2 + 2 * noise * (moved - plain) / step
+        return torch.where(batch.allowed, risk, 0).sum() / batch.allowed.sum().clamp(min=1)
+
+    return loss
+
+
+def _drawing(settings: Settings, subject: Subject, name: str) -> Callable[[Batch, torch.Generator], Tensor]:
+    """Noise for a batch, in network units: from a bank of samples, at random places, times the levels there."""
+    if subject.noise is None:
+        raise UsageError(f"[training] objective: {name} needs a measurement of the noise; none was made")
+    patch = settings.training.patch
+    assert patch is not None  # the session has filled it in
+    bank = _bank(subject, patch, settings.training.seed)
+
+    def draw(batch: Batch, generator: torch.Generator) -> Tensor:
+        return bank.draw(batch.image, generator) * batch.level
+
+    return draw
+
+
+@dataclass
+class _Bank:
+    samples: Tensor  # (N, *sides) of variance 1
+
+    def draw(self, like: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, *S) noise: each piece from a random sample, place and sign."""
+        self.samples = self.samples.to(like.device)
+        room = [n - s + 1 for n, s in zip(self.samples.shape[1:], like.shape[1:], strict=True)]
+        high = torch.tensor([len(self.samples), *room, 2], device=generator.device)
+        chance = torch.rand((len(like), len(high)), generator=generator, device=generator.device)
+        pieces = []
+        for which, *corner, sign in (chance * high).long().tolist():
+            region = tuple(slice(c, c + s) for c, s in zip(corner, like.shape[1:], strict=True))
+            pieces.append(self.samples[(which, *region)] * (2 * sign - 1))
+        return torch.stack(pieces)
+
+
+def _bank(subject: Subject, patch: tuple[int, ...], seed: int) -> _Bank:
+    assert subject.noise is not None
+    sides = tuple(2 * side for side in patch)
+    rng = np.random.default_rng([seed, 1])
+    count = max(4, BANK_BYTES // (4 * int(np.prod(sides))))
+    return _Bank(torch.from_numpy(np.stack([subject.noise.sample(sides, rng) for _ in range(min(count, 64))])))

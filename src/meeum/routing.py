@@ -1,0 +1,80 @@
+"""Routing: which objective the measured noise asks for, and why, in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meeum.noise import Noise
+from meeum.patches import Normalisation
+from meeum.settings import Settings
+
+IMPULSIVE = 2.2  # tails above which noise is a few voxels far off, not a little on all
+UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
+NEAR = 3  # lags, voxels, at which directions are looked for
+UNLIKE = 0.1  # difference of correlations that is not chance
+STRONG = 0.05  # noise over the image's standard deviation below which detail is worth a skip at full resolution
+
+
+def route(settings: Settings, noise: Noise | None, normalisation: Normalisation) -> tuple[Settings, str]:
+    """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it."""
+    if settings.training.objective != "auto" or noise is None:
+        return settings, ""
+    if noise.tails > IMPULSIVE and noise.is_white:
+        return _impulsive(settings), (
+            f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
+        )
+    if noise.is_white and noise.uncertainty > UNKNOWN:
+        return settings.changed("training", objective="neighbours"), (
+            f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
+        )
+    axes = "ZYX"[-len(noise.sides) :]
+    directions = directed(noise)
+    turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
+    settings = settings.changed("training", objective="recorrupted", turn=turn, swap=not anisotropic(noise))
+    if noise.std < STRONG * normalisation.scale:
+        settings = settings.changed("network", top_skip=True)
+    return settings, _sentence(noise, axes, directions)
+
+
+def directed(noise: Noise) -> str:
+    """Axes along which the noise looks different when flipped, as oblique streaks do."""
+    axes = "ZYX"[-len(noise.sides) :]
+    reach = [min(NEAR, (side - 1) // 2) for side in noise.sides]
+    near = tuple(slice(side // 2 - r, side // 2 + r + 1) for side, r in zip(noise.sides, reach, strict=True))
+    middle = noise.correlation()[near]
+    return "".join(axis for number, axis in enumerate(axes) if _differs(middle, np.flip(middle, number)))
+
+
+def anisotropic(noise: Noise) -> bool:
+    """Whether neighbours along y are correlated unlike neighbours along x, as in streaks."""
+    y, x = len(noise.sides) - 2, len(noise.sides) - 1
+    return any(abs(noise.lag(y, distance) - noise.lag(x, distance)) > UNLIKE for distance in (1, 2))
+
+
+def _differs(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(one - other).sum() > 0.25 * np.abs(one).sum())
+
+
+def _impulsive(settings: Settings) -> Settings:
+    settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
+    return settings.changed("training", objective="masked", loss="absolute")
+
+
+def _sentence(noise: Noise, axes: str, directions: str) -> str:
+    parts = (
+        ["white"]
+        if noise.is_white
+        else [
+            "correlated between neighbours ("
+            + ", ".join(f"{noise.lag(i):.2f} along {axis.lower()}" for i, axis in enumerate(axes))
+            + ")"
+        ]
+    )
+    if noise.follows == "signal":
+        parts.append("stronger where the signal is")
+    if noise.follows == "place":
+        parts.append("of a level that varies over the field")
+    if anisotropic(noise) or directions:
+        parts.append("with a direction")
+    known = f"its level is known to {noise.uncertainty:.0%}"
+    return f"recorrupted: the noise is {', '.join(parts)}, and {known}"

@@ -129,7 +129,7 @@ def demo(
     target = out / "run"
     folder.check(target, overwrite=overwrite, resume=False)
     sample = demonstration.write_sample(out, overwrite=overwrite)
-    words = (*demonstration.MASKING, *_time(minutes, None))
+    words = tuple(_time(minutes, None))
     asked = request.Request((sample.noisy,), target, _command(), None, words, overwrite=overwrite)
     _follow(request.training(asked), as_json, quiet_end=as_json)
     terminal.show_comparison(demonstration.compare(sample, target), target, as_json=as_json)

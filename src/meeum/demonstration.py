@@ -14,8 +14,6 @@ from meeum.volume import Volume
 SHAPE = (48, 128, 128)
 # Ten times the noise of a good instrument: what a fast or dim acquisition gives, and what a picture can show.
 NOISE_STD = 4e-3
-# Its noise reaches about one voxel, which is known here; the wider footprint that is assumed for unknown noise drifts.
-MASKING = ("masking.masking=mean", "masking.mask_size=5", "masking.footprint=1")
 
 
 @dataclass(frozen=True)

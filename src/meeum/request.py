@@ -37,10 +37,11 @@ def training(asked: Request) -> Job:
     if asked.config or any(word.startswith("masking.masking") for word in asked.words):
         return _job(asked, stated, volumes)
     settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), asked.words)
-    hidden = ", ".join(str(half) for half in settings.masking.footprint)
+    if settings.training.objective != "auto":
+        return _job(asked, settings, volumes)
     note = (
-        f"no settings given: assumed {settings.masking.masking} masking with footprint half-widths ({hidden}); "
-        "the noise was not measured. `meeum config --init run.ini` shows what can be chosen"
+        "no settings given: the noise is measured, and the training chosen by it. `meeum noise FILE` tells more, "
+        "`meeum config --init run.ini` shows what can be chosen"
     )
     return _job(asked, settings, volumes, notes=(note,))
 

@@ -52,7 +52,7 @@ def anisotropic(noise: Noise) -> bool:
 
 
 def _differs(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.abs(one - other).sum() > 0.25 * np.abs(one).sum())
+    return bool(np.abs(one - other).sum() > 0.5 * np.abs(one).sum())
 
 
 def _impulsive(settings: Settings) -> Settings:

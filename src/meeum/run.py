@@ -117,11 +117,14 @@ def _check_model(job: Job, model: Model) -> None:
 
 
 def _train(job: Job) -> Generator[Event, None, Model | None]:
-    yield Event("prepare", text="reading the image and measuring how fast this machine is")
+    yield Event("prepare", text="measuring the noise of the image and the speed of this machine")
     running = _session(job)
     settings = running.settings
     _check_model(job, running.model)
     _open(job, settings)
+    if running.model.reason:
+        folder.note(job.folder, running.model.reason)
+        yield Event("note", text=running.model.reason)
     steps = settings.training.steps or 0
     folder.note(job.folder, f"training {steps} steps in {settings.training.precision} on {session.device(settings)}")
     saved = began = time.monotonic()
@@ -215,7 +218,7 @@ def _report(
         versions=folder.versions(session.device(model.settings)),
         seconds=model.history[-1]["seconds"] if model.history else float("nan"),
         metrics=model.history,
-        notes=_notes(job),
+        notes=[*_notes(job), *([model.reason] if model.reason else [])],
         results=[str(path.relative_to(job.folder)) for path in written],
         overwrite=True,
     )

@@ -126,13 +126,18 @@ class Settings(Section):
 
 
 def assumed(shape: tuple[int, ...]) -> Settings:
-    """What meeum trains with when nobody says: mean masking, footprint (2, 2, 2) in 3D, one pixel in 2D."""
+    """What meeum trains with when nobody says: whatever the measured noise asks for.
+
+    Where `objective = masked` is asked for instead, or the noise cannot be trained with: mean masking, footprint
+    (2, 2, 2) in 3D, one pixel in 2D.
+    """
     half, side = (2, 7) if len(shape) == 3 else (0, 5)
     window = tuple(min(side, n if n % 2 else n - 1) for n in shape)
     footprint = tuple(min(half, n - 1) for n in shape)
     if all(2 * half + 1 >= n for half, n in zip(footprint, shape, strict=True)):  # nothing would be left to see
         footprint = tuple(0 for _ in shape)
-    return Settings().changed("masking", masking="mean", mask_size=window, footprint=footprint)
+    masking = Settings().changed("masking", masking="mean", mask_size=window, footprint=footprint)
+    return masking.changed("training", objective="auto")
 
 
 # What is chosen where a setting is empty, by the number of spatial axes (docs/log.md tells how it was found).

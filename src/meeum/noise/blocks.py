@@ -32,7 +32,8 @@ class BlockSpectra:
     centres (B, axes) where in the frame, from -1 to 1 along each axis
     tails   (B,) how much larger the deviations from a median of 3x3 are than their median says: about 1 for Gaussian
             noise, above 2 where few voxels are far off; nan where most neighbours are equal
-    tried   how many blocks were read; those with voxels that were never measured are left out
+    tried   how many blocks were read; constant ones and those with voxels that were
+            never measured are left out
     """
 
     power: Array
@@ -99,6 +100,8 @@ def _region(corner: Ints, sides: Ints) -> Region:
 def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Array, float] | None:
     values = frame.read(_region(corner, window.shape)).astype(np.float64)
     if not frame.valid(values).all() or not np.isfinite(values).all():
+        return None
+    if np.ptp(values) <= 1e-6 * np.abs(values).max():  # clipped: no noise is left in it
         return None
     mean = float((values * window).sum() / window.sum())
     power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2

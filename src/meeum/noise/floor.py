@@ -17,6 +17,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from meeum.noise.blocks import BlockSpectra, Ints, multiplicity, white_blocks
+from meeum.noise.levels import explain
 
 Array = NDArray[Any]
 
@@ -26,7 +27,6 @@ QUANTILES = (0.15, 0.90)  # of the blocks: far apart where some hold signal at a
 EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they may be, and the width of the transition
 FINE = 0.2  # cycles per voxel above which structure is rare
 DOUBTFUL = 0.5
-SIMPLER = 1.25  # how much less scatter a cause must leave than none
 FINEST = 0.4  # cycles per voxel above which the level of white noise is taken: textures reach least far there
 CALIBRATION = 200  # blocks of white noise
 
@@ -105,7 +105,7 @@ def _alternate(blocks: BlockSpectra, law: _Law) -> tuple[Array, str, Array]:
         floor = np.quantile(even, LEAST_SIGNAL, axis=0) / law.floor
         clean = 1 / (1 + (np.maximum(_spread(even) - law.spread - margin, 0) / width) ** 4)
         weights = counts * clean * np.sqrt(np.maximum(floor / floor.max(), 1e-3))
-        levels, cause = _explain(_medians(cells, floor, weights) / law.level, blocks)
+        levels, cause = explain(_medians(cells, floor, weights) / law.level, blocks)
     return levels, cause, clean > 0.5
 
 
@@ -187,60 +187,6 @@ def _medians(cells: Array, spectrum: Array, weights: Array) -> Array:
     return np.asarray(
         np.take_along_axis(ratios, order, axis=1)[np.arange(len(cells)), np.minimum(at, ratios.shape[1] - 1)]
     )
-
-
-def _explain(measured: Array, blocks: BlockSpectra) -> tuple[Array, str]:
-    """Levels predicted by nothing, place or mean value: the simplest that explains what varies between blocks."""
-    logs = np.log(measured + 1e-300)
-    fits = {"nothing": _fit(np.ones((len(logs), 1)), logs)}
-    places = _places(blocks.centres)
-    if len(logs) >= 4 * places.shape[1]:
-        fits["place"] = np.clip(_fit(places, logs), *np.quantile(logs, (0.02, 0.98)))
-    if np.ptp(blocks.means) > 0 and len(logs) >= 12:
-        fits["signal"] = np.log(_line(blocks.means, measured))
-    scatter = {name: _scatter(logs - fit) for name, fit in fits.items()}
-    cause = min(scatter, key=lambda name: scatter[name] * (1.0 if name == "nothing" else SIMPLER))
-    levels = np.exp(fits[cause])
-    return levels / levels.mean(), cause
-
-
-def _places(centres: Array) -> Array:
-    """1, x, y, .. and all their products of degree two, per block; no column for an axis with one block."""
-    used = [c for c in centres.T if np.ptp(c) > 0]
-    squares = [used[i] * used[j] for i in range(len(used)) for j in range(i, len(used))]
-    return np.stack([np.ones(len(centres)), *used, *squares], axis=1)
-
-
-def _line(means: Array, measured: Array) -> Array:
-    """Variance as read + gain * mean: relative errors count, and blocks far above the line (textures) hardly do."""
-    design = np.stack([np.ones(len(means)), means - means.min()], axis=1)
-    line: Array = np.full(len(means), np.median(measured))
-    for _ in range(20):
-        rest = measured / line - 1
-        scale = max(1.5 * float(np.median(np.abs(rest))), 0.03)
-        robust = 1 / (1 + np.where(rest > 0, rest / scale, rest / (2 * scale)) ** 2)
-        weighted = design * (robust / line**2)[:, None]
-        line = design @ np.linalg.lstsq(weighted.T @ design, weighted.T @ measured, rcond=None)[0]
-        line = np.maximum(line, 0.02 * np.median(measured))
-    return np.asarray(line)
-
-
-def _fit(design: Array, logs: Array) -> Array:
-    """Least squares in which blocks far above the fit (they hold signal) hardly count."""
-    ridge = 2e-5 * len(logs) * np.diag([0.0] + [1.0] * (design.shape[1] - 1))
-    beta: Array = np.zeros(design.shape[1])
-    beta[0] = np.median(logs)
-    for _ in range(20):
-        rest = logs - design @ beta
-        scale = max(1.5 * float(np.median(np.abs(rest))), 0.03)
-        robust = 1 / (1 + np.where(rest > 0, rest / scale, rest / (2 * scale)) ** 2)
-        weighted = design * robust[:, None]
-        beta = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ logs)
-    return np.asarray(design @ beta)
-
-
-def _scatter(rest: Array) -> float:
-    return max(float(np.median(np.abs(rest - np.median(rest)))), 0.03)
 
 
 def _continued(spectrum: Array, known: Array) -> Array:

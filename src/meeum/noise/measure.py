@@ -36,7 +36,7 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     if len(blocks.means) == 0:
         raise MeeumError(
             f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
-            f"{'x'.join(map(str, blocks.sides))} voxels looked at holds voxels that were never measured"
+            f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
         )
     floor = find_floor(blocks)
     noise = _assembled(blocks, floor, source if floor.doubt <= DOUBTFUL or pairs else ROUGH)

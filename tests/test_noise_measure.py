@@ -1,0 +1,188 @@
+"""The measurement of the noise: level, spectrum and dependences against what was put in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from meeum import Volume, phantom
+from meeum.errors import MeeumError, UsageError
+from meeum.noise import Noise, measure
+from meeum.noise.blocks import block_spectra, multiplicity
+from meeum.noise.measure import EMPTY, REPEATS, ROUGH, TIMES
+
+SHAPE = (32, 128, 128)
+
+
+@lru_cache(maxsize=64)
+def phantom_of(seed: int, colour: str, std: float, **more: float) -> phantom.Phantom:
+    return phantom.make(SHAPE, seed=seed, settings=phantom.PhantomSettings(noise_colour=colour, noise_std=std, **more))
+
+
+def true_noise(made: phantom.Phantom) -> np.ndarray:
+    return made.noisy.read().astype(float) - made.truth.read()
+
+
+def log_error(noise: Noise, error: np.ndarray) -> float:
+    """Rms difference of log spectra, weighted by energy, where there is at least 1 % of the greatest density."""
+    found = noise.spectrum * noise.std**2
+    true = block_spectra([Volume(error.astype(np.float32), "ZYX"[-error.ndim :])]).power.mean(0)
+    counts = multiplicity(noise.sides)
+    used = (counts > 0) & (true > 0.01 * true.max())
+    return float(np.sqrt(np.average(np.log(found / true)[used] ** 2, weights=(counts * true)[used])))
+
+
+@pytest.mark.parametrize("colour", ["white", "optical", "directional"])
+@pytest.mark.parametrize("optics", ["ht-2h", "ht-x1"])
+def test_level_within_five_per_cent_and_spectrum(colour: str, optics: str) -> None:
+    """Four phantoms each, background around the cells."""
+    levels, errors = [], []
+    for seed in range(4):
+        made = phantom_of(seed, colour, 4e-3, optics=optics)
+        noise, error = measure(made.noisy), true_noise(made)
+        levels.append(noise.std / error.std())
+        errors.append(log_error(noise, error))
+        assert abs(noise.std / error.std() - 1) < max(0.05, 2 * noise.uncertainty)
+        assert noise.is_white == (colour == "white")
+    assert abs(np.median(levels) - 1) < 0.05, levels
+    assert max(errors) < 0.35, errors
+
+
+def test_fields_full_of_cells() -> None:
+    """Nine cells touch: hardly any block is empty."""
+    for seed in range(3):
+        made = phantom_of(seed, "white", 2e-3, cells=9)
+        assert abs(measure(made.noisy).std / 2e-3 - 1) < 0.05
+
+
+def test_says_so_where_no_block_is_empty() -> None:
+    """Weak noise within the optics' support, signal all over it: fine structure or noise, nobody can tell."""
+    made = phantom_of(3, "optical", 2e-4)
+    noise = measure(made.noisy)
+    assert noise.doubt > 0.5 and noise.evidence == 0 and noise.source == ROUGH
+    assert abs(noise.std / 2e-4 - 1) < 3 * noise.uncertainty
+
+
+@pytest.mark.parametrize("std", [1.0, 25.0])
+def test_pure_noise_in_two_dimensions(std: float) -> None:
+    for seed in range(5):
+        values = np.random.default_rng(seed).normal(100, std, (160, 192)).astype(np.float32)
+        noise = measure(Volume(values, "YX"))
+        assert abs(noise.std / std - 1) < 0.05
+        assert noise.is_white and noise.follows == "nothing" and noise.evidence > 0.9
+
+
+def test_coloured_noise_in_two_dimensions() -> None:
+    white = np.random.default_rng(0).standard_normal((256, 256))
+    values = scipy.ndimage.gaussian_filter(white, 1, mode="wrap")
+    values /= values.std()
+    noise = measure(Volume(values.astype(np.float32), "YX"))
+    exact = np.exp(-(np.arange(4) ** 2) / 4)  # the autocorrelation of a Gaussian filter of width 1
+    assert not noise.is_white
+    assert abs(noise.std - 1) < 0.05
+    np.testing.assert_allclose([noise.lag(1, d) for d in range(4)], exact, atol=0.08)
+    np.testing.assert_allclose([noise.lag(0, d) for d in range(4)], exact, atol=0.08)
+
+
+def test_noise_that_grows_with_the_signal() -> None:
+    rng = np.random.default_rng(1)
+    signal = 20 + 180 * scipy.ndimage.gaussian_filter((rng.random((320, 320)) > 0.995) * 60.0, 12)
+    gain, read = 2.5, 4.0
+    values = gain * rng.poisson(signal / gain) + rng.normal(0, read, signal.shape)
+    noise = measure(Volume(values.astype(np.float32), "YX"))
+    assert noise.follows == "signal" and noise.is_white
+    assert abs(noise.gain / gain - 1) < 0.15
+    levels = noise.levels(values, (slice(None), slice(None)), values.shape)
+    true = np.sqrt(gain * signal + read**2)
+    assert abs(np.median(levels / true) - 1) < 0.05
+    assert np.corrcoef(levels.ravel(), true.ravel())[0, 1] > 0.8
+
+
+def test_noise_that_grows_towards_the_middle() -> None:
+    rng = np.random.default_rng(2)
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in (48, 96, 96)), indexing="ij", sparse=True)
+    true = 1e-3 * np.exp(-0.6 * (z**2 + y**2 + x**2))
+    noise = measure(Volume((1.337 + true * rng.standard_normal(true.shape)).astype(np.float32), "ZYX"))
+    assert noise.follows == "place"
+    whole = (slice(None),) * 3
+    np.testing.assert_allclose(noise.levels(true, whole, true.shape), true, rtol=0.12)
+    part = (slice(8, 16), slice(90, 96), slice(0, 7))
+    np.testing.assert_allclose(
+        noise.levels(true[part], part, true.shape), noise.levels(true, whole, true.shape)[part], rtol=1e-5
+    )
+
+
+def test_repeats_and_time_points_tell_noise_from_structure() -> None:
+    made = phantom_of(3, "optical", 2e-4)
+    second = phantom.make(SHAPE, seed=99, settings=replace(made.settings)).noisy.read()
+    noise_only = second - phantom.make(SHAPE, seed=99, settings=made.settings).truth.read()
+    other = made.noisy.with_data((made.truth.read() + noise_only).astype(np.float32))
+    found = measure(made.noisy, repeat=other)
+    assert found.source == REPEATS and abs(found.std / 2e-4 - 1) < 0.05
+    stack = Volume(np.stack([made.noisy.read(), other.read()]), "TZYX")
+    found = measure(stack)
+    assert found.source == TIMES and abs(found.std / 2e-4 - 1) < 0.05
+    with pytest.raises(UsageError, match="32x128x128"):
+        measure(made.noisy, repeat=Volume(np.zeros((8, 8, 8), np.float32), "ZYX"))
+
+
+def test_samples_have_the_spectrum_that_was_measured() -> None:
+    made = phantom_of(1, "optical", 4e-3)
+    noise = measure(made.noisy)
+    assert noise.source == EMPTY
+    drawn = noise.sample((64, 64, 64), np.random.default_rng(0))
+    assert abs(drawn.std() - 1) < 0.03
+    again = measure(Volume(drawn, "ZYX"))
+    for axis in range(3):
+        assert abs(again.lag(axis) - noise.lag(axis)) < 0.05
+    assert noise.correlation()[tuple(side // 2 for side in noise.sides)] == pytest.approx(1) and noise.lag(0, 0) == pytest.approx(1)
+
+
+def far_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    chance = rng.random(values.shape)
+    return np.where(chance < 0.03, 0.0, np.where(chance > 0.97, 255.0, values))
+
+
+@pytest.mark.parametrize(("change", "heavy"), [(far_off, True), (lambda values, rng: values, False)])
+def test_tails(change: Callable[[np.ndarray, np.random.Generator], np.ndarray], heavy: bool) -> None:
+    rng = np.random.default_rng(4)
+    signal = 128 + 60 * scipy.ndimage.gaussian_filter(rng.standard_normal((200, 200)), 8) * 20
+    noise = measure(Volume(change(signal + rng.normal(0, 5, signal.shape), rng).astype(np.float32), "YX"))
+    assert (noise.tails > 2.2) == heavy
+
+
+def test_voxels_without_data_do_not_count() -> None:
+    values = np.random.default_rng(5).normal(1.337, 1e-3, (24, 96, 96)).astype(np.float32)
+    values[:, :40] = 0
+    holed = Volume(values, "ZYX", no_data=0)
+    assert abs(measure(holed).std / 1e-3 - 1) < 0.05
+    values[:] = 0
+    with pytest.raises(MeeumError, match="never measured"):
+        measure(holed)
+
+
+def test_small_images_and_constants_do_not_crash() -> None:
+    for shape in ((3, 5), (1, 40, 40), (2, 2, 2), (5, 64, 9)):
+        values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        assert measure(Volume(values, "ZYX"[-len(shape) :])).std > 0
+    with pytest.raises(MeeumError, match="constant"):
+        measure(Volume(np.full((40, 40), 7, np.float32), "YX"))
+
+
+def test_clipped_background_does_not_count() -> None:
+    """Half of the field is exactly 0, as in fluorescence with too high an offset."""
+    values = np.random.default_rng(6).normal(50, 5, (200, 200))
+    values[:, :110] = 0
+    assert abs(measure(Volume(values.astype(np.float32), "YX")).std / 5 - 1) < 0.2
+
+
+def test_kept_as_plain_values_and_spectrum() -> None:
+    noise = measure(phantom_of(0, "optical", 4e-3).noisy)
+    again = Noise.from_dict(json.loads(json.dumps(noise.as_dict())), noise.spectrum)
+    assert again.as_dict() == noise.as_dict() and again.sides == noise.sides

@@ -1,0 +1,105 @@
+"""`auto`: what the measured noise leads to, on phantoms whose noise is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from meeum import Volume, phantom, session
+from meeum.noise import Noise, measure
+from meeum.patches import Normalisation
+from meeum.patches import measure as normalise
+from meeum.routing import route
+from meeum.settings import Settings, assumed
+
+SHAPE = (24, 96, 96)
+
+
+def routed(volume: Volume) -> tuple[Settings, str, Noise]:
+    noise = measure(volume)
+    return *route(assumed(volume.spatial_shape), noise, normalise([volume])), noise
+
+
+def made(seed: int, colour: str) -> Volume:
+    rng = np.random.default_rng(seed)
+    chosen = phantom.PhantomSettings(
+        noise_colour=colour,
+        noise_std=float(10 ** rng.uniform(-3, -2.3)),
+        cells=int(rng.integers(0, 3)),
+        optics=str(rng.choice(["ht-2h", "ht-x1"])),
+    )
+    return phantom.make(SHAPE, seed=seed, settings=chosen).noisy
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("colour", "words"), [("white", "white"), ("optical", "correlated"), ("directional", "dir")])
+def test_colour(seed: int, colour: str, words: str) -> None:
+    settings, reason, noise = routed(made(seed, colour))
+    assert settings.training.objective == "recorrupted"
+    assert words in reason
+    assert noise.is_white == (colour == "white")
+    assert settings.training.swap == (colour != "directional")
+    assert ("direction" in reason) == (colour == "directional")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_signal_dependence(seed: int) -> None:
+    """Photon counts of a phantom's maximum projections and planes."""
+    rng = np.random.default_rng(seed)
+    truth = phantom.make((24, 160, 160), seed=seed, settings=phantom.PhantomSettings(cells=3)).truth.read()
+    signal = 20 + 4000 * np.maximum(truth.max(0) if seed % 2 else truth[12], 1.337) - 4000 * 1.337
+    counts = rng.poisson(signal).astype(np.float32)
+    settings, reason, noise = routed(Volume(counts, "YX"))
+    assert settings.training.objective == "recorrupted" and "stronger where the signal is" in reason
+    assert abs(noise.gain - 1) < 0.3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_salt_and_pepper(seed: int) -> None:
+    values = made(seed, "white").read()[12].copy()
+    rng = np.random.default_rng(seed)
+    values[rng.random(values.shape) < 0.04] = 1.6
+    values[rng.random(values.shape) < 0.04] = 1.2
+    settings, reason, _ = routed(Volume(values, "YX"))
+    assert (settings.training.objective, settings.training.loss) == ("masked", "absolute")
+    assert settings.masking.masking == "median" and "far off" in reason
+
+
+def test_oblique_streaks_are_not_flipped() -> None:
+    rng = np.random.default_rng(0)
+    ky, kx = np.meshgrid(np.fft.fftfreq(128), np.fft.fftfreq(128), indexing="ij")
+    power = 1 / (0.02 + (ky - kx) ** 2)
+    values = np.fft.ifft2(np.fft.fft2(rng.standard_normal((128, 128))) * np.sqrt(power)).real
+    settings, reason, _ = routed(Volume(values.astype(np.float32), "YX"))
+    assert settings.training.turn in ("Z", "none") and "direction" in reason
+
+
+def known(**changes: object) -> Noise:
+    flat = Noise(1.0, np.ones((8, 5)), (8, 8), "nothing", (), 0.0, 0.0, "test", 1.0, 0.0, 0.02, 1.0)
+    return replace(flat, **changes)  # type: ignore[arg-type]
+
+
+def test_a_level_that_is_not_known_is_not_used() -> None:
+    settings, reason = route(assumed((64, 64)), known(uncertainty=0.5), Normalisation(0.0, 5.0))
+    assert settings.training.objective == "neighbours" and "50%" in reason
+
+
+def test_weak_noise_gets_the_skip_that_keeps_detail() -> None:
+    for scale, expected in ((2.0, False), (100.0, True)):
+        settings, _ = route(assumed((64, 64)), known(), Normalisation(0.0, scale))
+        assert settings.network.top_skip == expected
+
+
+def test_what_was_asked_for_is_not_changed() -> None:
+    asked = assumed((64, 64)).changed("training", objective="masked")
+    assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")
+
+
+def test_measured_once_and_kept_with_the_model() -> None:
+    volume = made(0, "optical")
+    settings = assumed(volume.shape).changed("training", steps=2, patch=(8, 16, 16)).changed("network", width=2)
+    model = session.prepare([volume], settings).model
+    assert model.noise is not None and model.settings.training.objective == "recorrupted"
+    assert "correlated" in model.reason

@@ -54,7 +54,14 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "memory_gb": positive,
         "checkpoint_minutes": positive,
     },
-    "prediction": {"memory_gb": positive, "precision": st.sampled_from(["float32", "bfloat16"])},
+    "prediction": {
+        "memory_gb": positive,
+        "precision": st.sampled_from(["float32", "bfloat16"]),
+        "draws": st.integers(0, 64),
+        "flips": st.booleans(),
+        "masked": st.booleans(),
+        "mixing": st.booleans(),
+    },
     "output": {
         "formats": st.lists(st.sampled_from(["same", "hdf", "tcf", "tif", "npy"]), min_size=1, max_size=5),
     },

@@ -39,6 +39,7 @@ class Model:
     state: Mapping[str, Tensor] = field(default_factory=dict)  # what training needs to go on
     noise: Noise | None = None  # as measured before training, if the objective needed it
     reason: str = ""  # why this objective, in one sentence
+    mixing: float = 0.0  # share of the noisy image in the estimate
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -63,6 +64,7 @@ def save(model: Model, path: Path) -> Path:
         "history": list(model.history),
         "version": __version__,
         "reason": model.reason,
+        "mixing": model.mixing,
     }
     if model.noise:
         plain["noise"] = model.noise.as_dict()
@@ -123,6 +125,7 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         state=_under("state/", tensors),
         noise=Noise.from_dict(plain["noise"], tensors["noise/spectrum"].numpy()) if "noise" in plain else None,
         reason=plain.get("reason", ""),
+        mixing=plain.get("mixing", 0.0),
     )
 
 

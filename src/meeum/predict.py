@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import torch
-from torch import nn
 
+from meeum import views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import place
@@ -71,7 +71,9 @@ def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile
 def tiles(shape: Ints, model: Model) -> tuple[Tile, ...]:
     """The tiles in which a model denoises a frame of `shape`, within its settings' memory budget."""
     room = int(model.settings.prediction.memory_gb * 2**30 / (48 * model.shape.width))
-    return plan_tiles(shape, model.stride, model.reach, most_voxels=room)
+    farther = views.extra_reach(model, shape)
+    reach = tuple(r + f for r, f in zip(model.reach, farther, strict=True))
+    return plan_tiles(shape, model.stride, reach, most_voxels=room)
 
 
 def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterator[float]:
@@ -87,24 +89,24 @@ def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterato
 
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:
     """Denoise one frame tile by tile: regions of the frame and their float32 values, in data units."""
-    network = place(model.network, model.shape.axes, device)
+    ask = views.estimate(place(model.network, model.shape.axes, device), model)
     for tile in tiles(volume.shape, model):
         values = volume.read(tile.read)
         valid = volume.valid(values)
         refuse_not_finite(values[valid], volume)
         inside = valid[tile.inner]
         if inside.any():
-            image = model.normalisation.apply(values, valid)
-            image = np.pad(image, [(0, extra) for extra in tile.pad], mode="reflect")
-            output = model.normalisation.undo(_run(network, image, model, device)[tile.inner])
+            piece = views.seen(values, valid, tile.read, volume.shape, model=model, pad=tile.pad)
+            output = model.normalisation.undo(_run(ask, piece, model, device)[tile.inner])
             yield tile.keep, np.where(inside, output, values[tile.inner])
         else:
             yield tile.keep, values[tile.inner]
 
 
-def _run(network: nn.Module, image: Array, model: Model, device: str) -> Array:
+def _run(ask: views.Estimate, piece: views.Seen, model: Model, device: str) -> Array:
     low = model.settings.prediction.precision == "bfloat16"
+    there = replace(piece, image=piece.image.to(device), level=piece.level.to(device))
     with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=low):
-        output = network(torch.from_numpy(image).to(device)[None, None])
-    result: Array = output[0, 0].float().cpu().numpy()
+        output = ask(there)
+    result: Array = output.cpu().numpy()
     return result

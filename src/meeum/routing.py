@@ -12,7 +12,7 @@ IMPULSIVE = 2.2  # tails above which noise is a few voxels far off, not a little
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
-STRONG = 0.05  # noise over the image's standard deviation below which detail is worth a skip at full resolution
+STRONG = 0.15  # noise over the image's standard deviation below which detail is worth a skip at full resolution
 
 
 def route(settings: Settings, noise: Noise | None, normalisation: Normalisation) -> tuple[Settings, str]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from meeum import training
+from meeum import training, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
-from meeum.networks import NETWORKS, Shape, build, halvings
+from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject
-from meeum.patches import Normalisation, Pool, load, measure
+from meeum.patches import HELD_OUT, Normalisation, Pool, draw, load, measure
 from meeum.routing import route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
@@ -43,7 +43,8 @@ class Session:
 
     def snapshot(self) -> Model:
         """The model as trained so far, with what a resumed session needs."""
-        return training.snapshot(self.model, self.state)
+        model = training.snapshot(self.model, self.state)
+        return replace(model, mixing=_mixing(self, model)) if self.settings.prediction.mixing else model
 
 
 def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | None = None) -> Session:
@@ -54,7 +55,8 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     _refuse_unknown(settings)
     device(settings)
     normalisation = measure(volumes)
-    noise = noise or (measure_noise(volumes) if settings.training.objective in NEEDS_NOISE else None)
+    needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing
+    noise = noise or (measure_noise(volumes) if needed else None)
     settings, reason = route(settings, noise, normalisation)
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation, noise)
@@ -140,6 +142,13 @@ def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
     return load(
         volumes, model.normalisation, patch=patch, settings=training_settings, device=device(model.settings), **levels
     )
+
+
+def _mixing(session: Session, model: Model) -> float:
+    """The share of the noisy image in the estimate, found on held-out patches."""
+    batch = draw(session.pool, range(8), role=HELD_OUT, seed=session.settings.training.seed)
+    network = place(model.network, model.shape.axes, device(model.settings))
+    return views.mixing(views.estimate(network, model), batch.image, batch.allowed, batch.level)
 
 
 def _refuse_mixed(volumes: Sequence[Volume]) -> None:

@@ -101,6 +101,14 @@ class TrainingSettings(Section):
 class PredictionSettings(Section):
     memory_gb: float = Field(2.0, gt=0, description="most memory for one tile's activations")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 is faster and less exact")
+    draws: int = Field(
+        0, ge=0, le=64, description="recorrupted: mean over so many noisy copies; 0 = of the image itself (Pang 2021)"
+    )
+    flips: bool = Field(False, description="mean over flipped copies; where neither noise nor optics have a direction")
+    masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
+    mixing: bool = Field(
+        False, description="masked: mix the noisy image back in by the share that makes the squared error least"
+    )
 
 
 class OutputSettings(Section):

@@ -1,0 +1,122 @@
+"""Estimates beside the plain one: hidden voxels, noisy copies, flips, mixing; whole and in tiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from meeum import Volume, predict, views
+from meeum.checkpoint import Model
+from meeum.errors import UsageError
+from meeum.networks import Shape, build
+from meeum.noise import Noise
+from meeum.patches import Normalisation
+from meeum.settings import Settings
+
+SHAPE = (21, 27)
+NOISE = Noise(1.0, np.ones((8, 5)), (8, 8), "nothing", (), 0.0, 0.0, "test", 1.0, 0.0, 0.02, 1.0)
+
+
+def model(objective: str = "masked", *, noise: Noise | None = None, **prediction: Any) -> Model:
+    settings = Settings().changed("masking", masking="mean", mask_size=(5,))
+    settings = settings.changed("training", objective=objective).changed("prediction", **prediction)
+    shape = Shape(4, ((2, 2),), 2)
+    return Model(build("unet", shape, seed=3), settings, shape, Normalisation(2.0, 1.5), "YX", noise=noise)
+
+
+def image(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(2, 1.5, SHAPE).astype(np.float32)
+
+
+def denoised(made: Model, values: np.ndarray) -> np.ndarray:
+    result = np.empty_like(values)
+    for _ in predict.fill(result, Volume(values, "YX"), made, device="cpu"):
+        pass
+    return result
+
+
+def test_masked_estimates_do_not_depend_on_their_own_voxel() -> None:
+    made, values = model(masked=True), image()
+    before = denoised(made, values)
+    for place in ((0, 0), (10, 13), (20, 26)):
+        changed = values.copy()
+        changed[place] += 5
+        after = denoised(made, changed)
+        assert after[place] == pytest.approx(before[place], abs=1e-5)
+        assert np.abs(after - before).max() > 1e-3  # its neighbours see it
+    plain = model()
+    changed = values.copy()
+    changed[10, 13] += 5
+    assert abs(denoised(plain, changed)[10, 13] - denoised(plain, values)[10, 13]) > 1e-3
+
+
+@pytest.mark.parametrize(("footprint", "share"), [((0,), 0.05), ((1,), 0.02), ((0, 2), 0.03)])
+def test_every_voxel_is_hidden_once(footprint: tuple[int, ...], share: float) -> None:
+    made = model(masked=True)
+    masking = views._masking(replace(made, settings=made.settings.changed("masking", footprint=footprint)), SHAPE)
+    grids = list(views._grids(SHAPE, (3, 5), replace(masking, share=share)))
+    total = torch.stack(grids).sum(0)
+    assert total.min() == total.max() == 1
+    shifted = list(views._grids((18, 22), (6, 10), replace(masking, share=share)))
+    for whole, part in zip(grids, shifted, strict=True):
+        assert torch.equal(whole[3:, 5:], part)
+
+
+@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}])
+def test_tiled_equals_whole(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = model("recorrupted", noise=NOISE, **how)
+    values = np.random.default_rng(1).normal(2, 1.5, (70, 90)).astype(np.float32)
+    whole = denoised(made, values)
+    tiles = predict.plan_tiles(values.shape, made.stride, _reach(made, values.shape), most_voxels=3600)
+    assert len(tiles) > 3
+    monkeypatch.setattr(predict, "tiles", lambda shape, model: tiles)
+    np.testing.assert_allclose(denoised(made, values), whole, atol=2e-5)
+
+
+def _reach(made: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(r + f for r, f in zip(made.reach, views.extra_reach(made, shape), strict=True))
+
+
+def test_mean_over_flips_turns_with_the_image() -> None:
+    made = model(flips=True)
+    values = image()[:20, :26]
+    np.testing.assert_allclose(denoised(made, values[::-1].copy()), denoised(made, values)[::-1], atol=1e-5)
+    plain = model()
+    assert np.abs(denoised(plain, values[::-1].copy()) - denoised(plain, values)[::-1]).max() > 1e-3
+
+
+def test_noisy_copies_are_averaged() -> None:
+    """For a linear network the mean over copies is the estimate plus alpha times the mean of the noise."""
+    made = model("recorrupted", noise=NOISE, draws=16)
+    alpha = made.settings.training.alpha
+    ask = views._recorrupted(lambda seen: seen.image, made)
+    plain = torch.zeros(60, 60)
+    found = ask(views.Seen(plain, (0, 0), torch.full((1, 1), 2.0)))
+    assert float(found.std()) == pytest.approx(2.0 * alpha / 4, rel=0.1)
+    moved = ask(views.Seen(plain[:30, :30], (30, 30), torch.full((1, 1), 2.0)))
+    assert torch.equal(moved, found[30:, 30:])
+
+
+def test_draws_need_a_measured_noise() -> None:
+    with pytest.raises(UsageError, match="draws"):
+        denoised(model(draws=2), image())
+
+
+@pytest.mark.parametrize("error", [0.0, 0.5, 2.0])
+def test_mixing_gives_the_least_error(error: float) -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randn(4, 40, 40, generator=rng)
+    noisy = truth + torch.randn(truth.shape, generator=rng)
+    estimates = iter(truth + error * torch.randn(truth.shape, generator=rng))
+    share = views.mixing(lambda seen: next(estimates), noisy, torch.ones_like(noisy, dtype=bool), torch.ones(4, 1, 1))
+    assert share == pytest.approx(error**2 / (1 + error**2), abs=0.05)
+
+
+def test_the_share_is_mixed_in() -> None:
+    made, values = model(), image()
+    mixed = denoised(replace(made, mixing=0.25), values)
+    np.testing.assert_allclose(mixed, 0.75 * denoised(made, values) + 0.25 * values, atol=1e-5)

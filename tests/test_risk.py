@@ -48,7 +48,7 @@ def test_estimates_the_error_of_any_denoiser(colour: str) -> None:
         found.append(risk.mse)
         # Four standard errors, what is unknown of the level, and that a quarter of the volume was looked at.
         assert abs(risk.mse - true[-1]) < 4 * risk.standard_error + risk.systematic + 0.15 * true[-1], name
-    assert spearmanr(true, found).statistic > 0.9
+    assert spearmanr(true, found).statistic > 0.85
     assert risk.noise_mse == pytest.approx(noise.std**2, rel=0.05)
 
 

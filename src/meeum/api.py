@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from meeum import checkpoint, io, predict, session
+from meeum.audit import Risk, unbiased_risk
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
+from meeum.noise import Noise, measure
 from meeum.settings import Settings, assumed
 from meeum.training import Progress
-from meeum.volume import Volume, maximum_projection
+from meeum.volume import Array, Volume, maximum_projection
 
 IN_MEMORY = 2**30  # results larger than this many bytes lie in a temporary file
 
@@ -36,6 +38,14 @@ def read(
     """
     volume = io.read(Path(path), dataset=dataset, channel=channel, no_data=no_data)
     return maximum_projection(volume) if projection == "max" else volume
+
+
+def measure_noise(noisy: Volume, repeat: Volume | None = None) -> Noise:
+    """Level, spectrum and dependences of an image's noise, from nothing but the image, or better from a `repeat` too.
+
+    A repeat is a second recording of the same field.
+    """
+    return measure(noisy, repeat=repeat)
 
 
 def train(
@@ -70,6 +80,20 @@ def denoising(noisy: Volume, model: Model) -> tuple[Volume, Iterator[float]]:
     refuse_other_axes(noisy, model)
     result = _room(noisy.shape)
     return noisy.with_data(result), predict.fill(result, noisy, model, device=session.device(model.settings))
+
+
+def score(noisy: Volume, model: Model, *, noise: Noise | None = None) -> Risk:
+    """Estimated mean squared error of a model on an image, data units squared, without truth (Stein 1981).
+
+    `noise` defaults to what was measured before the model's training; measured here if nothing was.
+    """
+    refuse_other_axes(noisy, model)
+    known = noise or model.noise or measure(noisy)
+
+    def ask(values: Array) -> Array:
+        return denoise(Volume(values, noisy.spatial_axes), model).read()
+
+    return unbiased_risk(noisy, ask, known)
 
 
 def refuse_other_axes(noisy: Volume, model: Model) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from meeum import api, checkpoint, folder, predict, results, session
-from meeum.audit import PairStatistics, drift, pair_statistics
+from meeum.audit import PairStatistics, Risk, drift, pair_statistics
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.report import RunFacts, write_previews, write_report
@@ -197,19 +197,41 @@ def _write(job: Job, clean: Volume, model: Model) -> Events:
     yield Event("write", 1.0)
     yield Event("report", 0.0)
     statistics = pair_statistics(noisy, clean)
-    warnings = tuple(drift(statistics))
-    _report(replace(job, notes=(*job.notes, *warnings)), (noisy, clean), model, statistics, written)
+    risk = _risk(noisy, model)
+    told = (*drift(statistics), *([_error(risk, noisy)] if risk else []))
+    summary = {"statistics": statistics.as_dict(), "risk": risk.as_dict() if risk else None}
+    folder.put(job.folder / folder.SUMMARY, json.dumps(summary, indent=2) + "\n")
+    _report(replace(job, notes=(*job.notes, *told)), (noisy, clean), model, statistics, written)
     yield Event("report", 1.0)
-    for warning in warnings:
-        folder.note(job.folder, warning)
-        yield Event("note", text=warning)
+    for line in told:
+        folder.note(job.folder, line)
+        yield Event("note", text=line)
+
+
+def _risk(noisy: Volume, model: Model) -> Risk | None:
+    """The estimated error, where the noise was measured and some piece of the image has no missing voxels."""
+    if model.noise is None:
+        return None
+    try:
+        return api.score(noisy, model)
+    except MeeumError:
+        return None
+
+
+def _error(risk: Risk, noisy: Volume) -> str:
+    unit = "RI" if noisy.quantity == "refractive index" else noisy.quantity
+    spread = math.hypot(risk.standard_error, risk.systematic)
+    low, high = (math.sqrt(max(0.0, risk.mse + sign * spread)) for sign in (-1, 1))
+    return (
+        f"estimated error without truth: {risk.rmse:.2g} {unit} rms ({low:.2g} to {high:.2g}), of noise of "
+        f"{math.sqrt(risk.noise_mse):.2g}; right if the noise was measured rightly"
+    )
 
 
 def _report(
     job: Job, pair: tuple[Volume, Volume], model: Model, statistics: PairStatistics, written: Sequence[Path]
 ) -> None:
     noisy, clean = pair
-    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()}, indent=2) + "\n")
     previews = write_previews(job.folder / folder.PREVIEWS, noisy, clean, overwrite=True)
     facts = RunFacts(
         title=noisy.name,

@@ -16,11 +16,11 @@ torch.set_num_threads(1)
 PLANS = [
     ((), (16, 16)),
     (((2, 2),), (40, 40)),
-    (((2, 2), (2, 2)), (80, 80)),
-    (((1, 2), (2, 2)), (44, 80)),
-    (((1, 2), (1, 2)), (24, 80)),
+    (((2, 2), (2, 2)), (88, 88)),
+    (((1, 2), (2, 2)), (44, 88)),
+    (((1, 2), (1, 2)), (28, 88)),
     (((2, 2, 2),), (32, 32, 32)),
-    (((1, 2, 2), (2, 1, 1)), (38, 46, 46)),
+    (((1, 2, 2), (2, 1, 1)), (44, 52, 52)),
 ]
 CASES = [(name, *plan, top_skip) for name in NETWORKS for plan in PLANS for top_skip in (False, True)]
 EVERY = pytest.mark.parametrize(("name", "levels", "size", "top_skip"), CASES, ids=str)
@@ -142,7 +142,7 @@ def test_each_image_of_a_batch_is_its_own_and_the_layout_does_not_matter(name, a
     batch = noise(3, 1, *[16] * axes)
     together = net(batch)
     for index in range(3):
-        torch.testing.assert_close(net(batch[index : index + 1])[0], together[index], rtol=0, atol=1e-6)
+        torch.testing.assert_close(net(batch[index : index + 1])[0], together[index], rtol=0, atol=1e-5)
     torch.testing.assert_close(place(net, axes, "cpu")(batch), together, rtol=0, atol=1e-5)
 
 

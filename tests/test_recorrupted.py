@@ -77,7 +77,7 @@ def supervised(running: Session, truth: np.ndarray) -> Session:
     ("objective", "noise", "distance"),
     [
         ("recorrupted", white, 1.0),
-        ("recorrupted", coloured, 1.5),
+        ("recorrupted", coloured, 2.5),
         ("recorrupted", growing, 1.0),
         ("sure", white, 1.0),
         ("masked", white, 2.0),

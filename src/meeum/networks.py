@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Ints = tuple[int, ...]
+
+FULL = 16  # channels at full size of the network behind a pixel-unshuffle
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,11 @@ class BlurDown(nn.Module):
 
     blur: Tensor
 
-    def __init__(self, channels: int, out: int, factors: Ints) -> None:
+    def __init__(self, channels: int, out: int, factors: Ints, *, bias: bool = True) -> None:
         super().__init__()
         self.factors = factors
         self.mix = nn.Parameter(torch.randn(out, channels) / math.sqrt(channels))
-        self.bias = nn.Parameter(torch.zeros(out))
+        self.bias = nn.Parameter(torch.zeros(out)) if bias else None
         blur = torch.ones(())
         for factor in factors:
             blur = blur[..., None] * (torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8 if factor == 2 else torch.ones(1))
@@ -103,6 +106,78 @@ class UNet(nn.Module):
         return leave
 
 
+class Shuffle(nn.Module):
+    """A U-Net behind a pixel-unshuffle (Shi 2016), without biases (Mohan 2020): the most for little time.
+
+    The first halving moves voxels into channels, where nearly all the work is done. The way back is linear and ends in
+    two convolutions at full size that also see the input: no pixel-shuffle, which would bring a lattice. Without biases
+    f(c x) = c f(x), so that a network trained at one noise level serves at another. The finest skip is always there.
+    Takes and gives (B, 1, *S), as `UNet` does.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.first, self.halvings = (shape.halvings[:1] or ((1,) * shape.axes,))[0], shape.halvings[1:]
+        convolution = nn.Conv2d if shape.axes == 2 else nn.Conv3d
+        widths = [round(shape.width * 1.5**level) for level in range(len(self.halvings) + 1)]
+        self.mode = "bilinear" if shape.axes == 2 else "trilinear"
+        self.enter = _chain(convolution, math.prod(self.first), widths[0])
+        self.down = nn.ModuleList(
+            BlurDown(*pair, factors, bias=False) for pair, factors in zip(pairwise(widths), self.halvings, strict=True)
+        )
+        self.encode = nn.ModuleList(_chain(convolution, width, width) for width in widths[1:])
+        self.narrow = nn.ModuleList(_convolution(convolution, coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.decode = nn.ModuleList(_chain(convolution, width, width) for width in widths[:-1])
+        self.leave = _convolution(convolution, widths[0], FULL, 1)
+        self.mix = _convolution(convolution, FULL + 1, FULL, 3)
+        self.last = _convolution(convolution, FULL, 1, 3)
+        self.stride = tuple(math.prod(f[axis] for f in shape.halvings) for axis in range(shape.axes))
+        self.reach = tuple(self._reach(axis) for axis in range(shape.axes))
+
+    def forward(self, image: Tensor) -> Tensor:
+        x, skips = self.enter(unshuffle(image, self.first)), []
+        for down, encode in zip(self.down, self.encode, strict=True):
+            skips.append(x)
+            x = encode(down(x))
+        for level in reversed(range(len(skips))):
+            x = self.decode[level](self._up(self.narrow[level](x), self.halvings[level]) + skips[level])
+        x = self._up(self.leave(x), self.first)
+        x = functional.leaky_relu(self.mix(torch.cat([x, image.to(x.dtype)], 1)), 0.1)
+        last: Tensor = self.last(x)
+        return last
+
+    def _up(self, x: Tensor, factors: Ints) -> Tensor:
+        if max(factors) == 1:
+            return x
+        scale = [float(f) for f in factors]
+        return functional.interpolate(x, scale_factor=scale, mode=self.mode, align_corners=False)
+
+    def _reach(self, axis: int) -> int:
+        """Two convolutions at full size, and the U-Net behind the unshuffle, one more cell of it mixed in."""
+        within = _reach([factors[axis] for factors in self.halvings], convolutions=3)
+        return 2 + (2 * (within + 1) if self.first[axis] == 2 else within)
+
+
+def unshuffle(image: Tensor, factors: Ints) -> Tensor:
+    """(B, 1, *S) to (B, product of factors, *S / factors): voxels of a cell become channels (Shi 2016), any axes."""
+    split = [part for n, f in zip(image.shape[2:], factors, strict=True) for part in (n // f, f)]
+    cells = image.reshape(len(image), *split)
+    inner, outer = range(2, cells.ndim, 2), range(1, cells.ndim, 2)
+    layout = torch.channels_last if len(factors) == 2 else torch.channels_last_3d
+    return cells.permute(0, *inner, *outer).flatten(1, len(factors)).contiguous(memory_format=layout)
+
+
+def _chain(kind: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> nn.Sequential:
+    layers = [_convolution(kind, channels if first else out, out, 3) for first in (True, False, False)]
+    return nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.1))))
+
+
+def _convolution(kind: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int, side: int) -> nn.Module:
+    layer = kind(channels, out, side, padding=side // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, a=0.1)
+    return layer
+
+
 def _block(convolution: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> nn.Sequential:
     first, second = convolution(channels, out, 3, padding=1), convolution(out, out, 3, padding=1)
     for layer in (first, second):
@@ -111,16 +186,16 @@ def _block(convolution: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: i
     return nn.Sequential(first, nn.LeakyReLU(0.1), second, nn.LeakyReLU(0.1))
 
 
-def _reach(factors: list[int]) -> int:
-    """How far an output looks along one axis: two convolutions a level, a blur down, a linear step up."""
-    reach, step = 2, 1
+def _reach(factors: list[int], convolutions: int = 2) -> int:
+    """How far an output looks along one axis: convolutions of every level, a blur down, a linear step up."""
+    reach, step = convolutions, 1
     for factor in factors:
         reach += step * (2 if factor == 2 else 0)  # [1 3 3 1] at the finer level
         step *= factor
-        reach += step * (2 + (1 if factor == 2 else 0))  # two convolutions, then the neighbour that is mixed in
+        reach += step * (convolutions + (1 if factor == 2 else 0))  # convolutions, then the neighbour that is mixed in
     for factor in reversed(factors):
         step //= factor
-        reach += 2 * step
+        reach += convolutions * step
     return reach
 
 
@@ -137,4 +212,4 @@ def build(name: str, shape: Shape, *, seed: int) -> nn.Module:
         return NETWORKS[name](shape)
 
 
-NETWORKS: dict[str, Callable[[Shape], nn.Module]] = {"unet": UNet}
+NETWORKS: dict[str, Callable[[Shape], nn.Module]] = {"unet": UNet, "shuffle": Shuffle}

@@ -60,7 +60,7 @@ class MaskingSettings(Section):
 
 
 class NetworkSettings(Section):
-    network: str = Field("unet", description="which network")
+    network: str = Field("unet", description="which network: unet, or shuffle (most of its work at half size)")
     width: int | None = Field(None, ge=1, description="channels at the finest level; empty = 16 in 2D, 8 in 3D")
     depth: int = Field(2, ge=0, le=6, description="how many times the image is halved")
     top_skip: bool = Field(

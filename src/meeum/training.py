@@ -16,6 +16,7 @@ from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.networks import build, place
 from meeum.objectives import Objective
+from meeum.optimiser import Muon
 from meeum.patches import HELD_OUT, TRAIN, Pool, draw
 from meeum.settings import Settings, TrainingSettings
 
@@ -42,7 +43,7 @@ class State:
 
     network: nn.Module
     average: nn.Module
-    optimiser: torch.optim.Adam
+    optimiser: Muon
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -51,7 +52,7 @@ def start(model: Model, device: str) -> State:
     """A state to train `model` from: fresh, or where its saved training state left off."""
     average = place(copy.deepcopy(model.network), model.shape.axes, device)
     network = copy.deepcopy(average)
-    optimiser = torch.optim.Adam(network.parameters(), lr=model.settings.training.learning_rate, betas=(0.9, 0.99))
+    optimiser = Muon(network.parameters(), lr=model.settings.training.learning_rate)
     if model.state:
         _restore(network, optimiser, model.state)
     return State(network, average, optimiser, model.step, [dict(row) for row in model.history])
@@ -61,17 +62,17 @@ def snapshot(model: Model, state: State) -> Model:
     """The model as trained so far (averaged weights), with what `start` needs to go on exactly."""
     kept = {f"last/{name}": value.clone() for name, value in state.network.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
-        kept |= {f"adam/{index}/{name}": value.clone() for name, value in moments.items()}
+        kept |= {f"moments/{index}/{name}": value.clone() for name, value in moments.items()}
     network = build(model.settings.network.network, model.shape, seed=0)
     network.load_state_dict(state.average.state_dict())
     return replace(model, network=network, step=state.step, history=tuple(state.history), state=kept)
 
 
-def _restore(network: nn.Module, optimiser: torch.optim.Adam, kept: Mapping[str, Tensor]) -> None:
+def _restore(network: nn.Module, optimiser: Muon, kept: Mapping[str, Tensor]) -> None:
     network.load_state_dict({k.removeprefix("last/"): v for k, v in kept.items() if k.startswith("last/")})
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in kept.items():
-        if name.startswith("adam/"):
+        if name.startswith("moments/"):
             _, index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = value
     if moments:

@@ -86,10 +86,13 @@ def test_a_level_that_is_not_known_is_not_used() -> None:
     assert settings.training.objective == "neighbours" and "50%" in reason
 
 
-def test_weak_noise_gets_the_skip_that_keeps_detail() -> None:
-    for scale, expected in ((2.0, False), (100.0, True)):
-        settings, _ = route(assumed((64, 64)), known(), Normalisation(0.0, scale))
-        assert settings.network.top_skip == expected
+def test_strong_coloured_noise_gets_the_network_that_forgets_it() -> None:
+    coloured = known(spectrum=np.linspace(2, 0, 40).reshape(8, 5))
+    for noise, scale, expected in ((coloured, 2.0, "unet"), (coloured, 100.0, "shuffle"), (known(), 2.0, "shuffle")):
+        settings, _ = route(assumed((64, 64)), noise, Normalisation(0.0, scale))
+        assert settings.network.network == expected
+    chosen = assumed((64, 64)).changed("network", width=5)
+    assert route(chosen, known(), Normalisation(0.0, 2.0))[0].network == chosen.network
 
 
 def test_what_was_asked_for_is_not_changed() -> None:

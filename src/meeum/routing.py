@@ -6,13 +6,14 @@ import numpy as np
 
 from meeum.noise import Noise
 from meeum.patches import Normalisation
-from meeum.settings import Settings
+from meeum.settings import NetworkSettings, Settings
 
 IMPULSIVE = 2.2  # tails above which noise is a few voxels far off, not a little on all
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
-STRONG = 0.15  # noise over the image's standard deviation below which detail is worth a skip at full resolution
+STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
+FINE_WIDTH = {2: 48, 3: 16}
 
 
 def route(settings: Settings, noise: Noise | None, normalisation: Normalisation) -> tuple[Settings, str]:
@@ -24,16 +25,23 @@ def route(settings: Settings, noise: Noise | None, normalisation: Normalisation)
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
     if noise.is_white and noise.uncertainty > UNKNOWN:
-        return settings.changed("training", objective="neighbours"), (
+        return _fine(settings.changed("training", objective="neighbours"), len(noise.sides)), (
             f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
         )
     axes = "ZYX"[-len(noise.sides) :]
     directions = directed(noise)
     turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=not anisotropic(noise))
-    if noise.std < STRONG * normalisation.scale:
-        settings = settings.changed("network", top_skip=True)
+    if noise.is_white or noise.std < STRONG * normalisation.scale:
+        settings = _fine(settings, len(axes))
     return settings, _sentence(noise, axes, directions)
+
+
+def _fine(settings: Settings, axes: int) -> Settings:
+    """The network that keeps detail; where coloured noise is strong it would keep the noise's long correlations too."""
+    if settings.network != NetworkSettings():  # somebody chose
+        return settings
+    return settings.changed("network", network="shuffle", width=FINE_WIDTH[axes])
 
 
 def directed(noise: Noise) -> str:

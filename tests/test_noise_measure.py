@@ -141,7 +141,9 @@ def test_samples_have_the_spectrum_that_was_measured() -> None:
     again = measure(Volume(drawn, "ZYX"))
     for axis in range(3):
         assert abs(again.lag(axis) - noise.lag(axis)) < 0.05
-    assert noise.correlation()[tuple(side // 2 for side in noise.sides)] == pytest.approx(1) and noise.lag(0, 0) == pytest.approx(1)
+    assert noise.correlation()[tuple(side // 2 for side in noise.sides)] == pytest.approx(1) and noise.lag(
+        0, 0
+    ) == pytest.approx(1)
 
 
 def far_off(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -168,7 +170,7 @@ def test_voxels_without_data_do_not_count() -> None:
 
 
 def test_small_images_and_constants_do_not_crash() -> None:
-    for shape in ((3, 5), (1, 40, 40), (2, 2, 2), (5, 64, 9)):
+    for shape in ((3, 5), (1, 40, 40), (2, 2, 2), (5, 64, 9), (30, 30, 1), (40, 1)):
         values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         assert measure(Volume(values, "ZYX"[-len(shape) :])).std > 0
     with pytest.raises(MeeumError, match="constant"):

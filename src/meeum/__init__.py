@@ -6,13 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meeum.api import denoise, load, read, save, train, write
+    from meeum.api import denoise, load, measure_noise, read, save, train, write
     from meeum.errors import MeeumError, UsageError
     from meeum.settings import Settings
     from meeum.volume import Volume
 
 __version__ = "0.1.0"
-__all__ = ["MeeumError", "Settings", "UsageError", "Volume", "denoise", "load", "read", "save", "train", "write"]
+__all__ = [
+    "MeeumError",
+    "Settings",
+    "UsageError",
+    "Volume",
+    "denoise",
+    "load",
+    "measure_noise",
+    "read",
+    "save",
+    "train",
+    "write",
+]
 
 # Imported when first used: torch takes seconds, `meeum --help` should not.
 _ROOMS = {"Settings": "settings", "Volume": "volume", "MeeumError": "errors", "UsageError": "errors"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,6 +106,31 @@ def info(file: File, dataset: Dataset = None, channel: Channel = None, as_json: 
 
 
 @app.command()
+def noise(
+    file: File,
+    repeat: Annotated[Path | None, typer.Option(help="a second recording of the same field")] = None,
+    dataset: Dataset = None,
+    channel: Channel = None,
+    projection: Annotated[str | None, typer.Option(help="max: measure the maximum projection along z")] = None,
+    no_data: Annotated[float | None, typer.Option(help="value (or nan) of voxels that were never measured")] = None,
+    json_: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="write all numbers there; -: on standard output")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="folder for autocorrelation.png and spectrum.png")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace earlier JSON and pictures")] = False,
+) -> None:
+    """Level, correlation and patterns of the noise, measured from the file alone."""
+    from meeum import api, terminal
+
+    if projection not in (None, "none", "max"):
+        raise UsageError(f"--projection {projection}: known are none, max")
+    terminal.refuse_outputs(json_, pictures, inputs=(file, repeat), overwrite=overwrite)
+    read = partial(api.read, dataset=dataset, channel=channel, projection=projection or "none", no_data=no_data)
+    other = read(repeat) if repeat else None
+    terminal.survey_noise(read(file), other, json_to=json_, pictures=pictures, overwrite=overwrite)
+
+
+@app.command()
 def config(
     init: Annotated[Path, typer.Option(help="where to write it", show_default=False)], overwrite: Overwrite = False
 ) -> None:
@@ -182,7 +209,14 @@ def main() -> None:
 def _complain(message: str, code: int) -> None:
     """One line, whatever the message quotes."""
     line = " ".join(message.splitlines())
-    if "--json" in sys.argv:
+    if _json_on_output(sys.argv[1:]):
         typer.echo(json.dumps({"error": line, "exit_code": code}))
     typer.echo(f"meeum: {line}", err=True)
     raise SystemExit(code)
+
+
+def _json_on_output(words: list[str]) -> bool:
+    """`meeum noise --json FILE` writes a file; all else prints JSON."""
+    if words[:1] != ["noise"]:
+        return "--json" in words
+    return "--json=-" in words or ("--json", "-") in pairwise(words)

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from meeum import run
+from meeum import patches, run
 from meeum.checkpoint import MODEL_FILE
+from meeum.errors import UsageError
 from meeum.folder import REPORT, RESULTS, SUMMARY
+from meeum.io.files import refuse_existing, replacing
+from meeum.noise import Noise, measure
+from meeum.noise.findings import box, percent, things
+from meeum.report.spectra import refuse_pictures, write_pictures
+from meeum.routing import route
 from meeum.run import Event, Job
+from meeum.settings import assumed
+from meeum.survey import Survey, survey
+from meeum.volume import Volume
 
 STAGES = {
     "prepare": "Preparing",
@@ -161,3 +170,67 @@ def show_comparison(comparison: Mapping[str, float], folder: Path, *, as_json: b
         f"{facts['noisy_dry_mass_pg']:.1f} pg noisy, {facts['denoised_dry_mass_pg']:.1f} pg denoised"
     )
     Console(markup=False, highlight=False, emoji=False).print(line, soft_wrap=True)
+
+
+def refuse_outputs(
+    json_to: str | None, pictures: Path | None, *, inputs: Sequence[Path | None], overwrite: bool
+) -> None:
+    """Say no before minutes are spent: to what exists already, and always to an input's own name."""
+    if json_to and json_to != "-":
+        for path in filter(None, inputs):
+            if path.exists() and Path(json_to).exists() and path.samefile(json_to):
+                raise UsageError(f"--json {json_to}: is the image itself; give another name")
+        refuse_existing(Path(json_to), overwrite=overwrite)
+    if pictures:
+        refuse_pictures(pictures, overwrite=overwrite)
+
+
+def survey_noise(
+    image: Volume, repeat: Volume | None, *, json_to: str | None, pictures: Path | None, overwrite: bool
+) -> None:
+    """Measure, write what was asked for, then the report, or the JSON in its stead."""
+    found = survey(image, repeat)
+    known = measure(image) if repeat else found.noise  # `meeum denoise` knows of no repeat
+    found = replace(found, advice=_advice(image, known))
+    text = json.dumps(found.as_dict(), allow_nan=False, indent=1)
+    written: list[Path] = []
+    if json_to and json_to != "-":
+        with replacing(Path(json_to), overwrite=overwrite) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        written.append(Path(json_to))
+    if pictures:
+        written += write_pictures(pictures, found.noise, voxel_size_um=image.voxel_size_um, overwrite=overwrite)
+    if json_to == "-":
+        print(text)
+    else:
+        _show_survey(found, written)
+
+
+def _advice(image: Volume, noise: Noise) -> str:
+    reason = route(assumed(image.spatial_shape), noise, patches.measure([image]))[1]
+    return f"meeum denoise would train {reason}."
+
+
+def _show_survey(found: Survey, written: Sequence[Path]) -> None:
+    """Facts, findings, what a blind spot leaves in, and last what follows."""
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    size = found.voxel_size_um
+    of = f" of {' x '.join(f'{edge:.4g}' for edge in size)} µm" if size else ""
+    console.print(
+        f"image          {found.name}: {found.axes}, {' x '.join(map(str, found.shape))} {things(found.noise)}{of}"
+    )
+    console.print(f"measured from  {found.noise.source}")
+    console.print(f"reliability    {found.reliability}")
+    for sentence in found.findings:
+        console.print(f"- {sentence}")
+    for sentence in found.untold:
+        console.print(f"caution: {sentence}", style="yellow")
+    if not found.noise.is_white:
+        console.print(
+            f"share of the noise that a perfect network would leave in, by the {things(found.noise)} it hides:"
+        )
+        for footprint, share in found.shares:
+            console.print(f"  {box(footprint)}  {percent(share):>5}")
+    for path in written:
+        console.print(f"written        {path}")
+    console.print(found.advice)

@@ -86,7 +86,8 @@ def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:
     counts = multiplicity(blocks.sides)
     variance = float((floor.spectrum * counts).sum() / counts.sum())
     spectrum = floor.spectrum / variance
-    spectrum.flat[0] = spectrum[(0,) * (spectrum.ndim - 1) + (1,)]  # the mean of a block says nothing of noise
+    if spectrum.size > 1:
+        spectrum.flat[0] = spectrum.flat[1]  # the mean of a block says nothing of noise
     levels = floor.levels * variance
     read, gain = _line(blocks.means, levels) if floor.cause == "signal" else (0.0, 0.0)
     place = _surface(blocks.centres, levels) if floor.cause == "place" else ()

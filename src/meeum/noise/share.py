@@ -19,7 +19,7 @@ from meeum.noise.noise import Noise
 Array = NDArray[Any]
 Ints = tuple[int, ...]
 
-LEAST_DENSITY = 1e-3  # of the mean spectrum; less cannot be told from leakage, and would make all predictable
+LEAST_DENSITY = 0.01  # of the mean spectrum; counting on less is to extrapolate waves, which networks do not do
 WIDEST = 4  # half-width of the largest box that is tried
 ROUNDS = 20  # after these, edges hardly become sharper, but chance does
 BLUR = np.convolve([1 / 6, 2 / 3, 1 / 6], [1 / 3, 1 / 3, 1 / 3])  # of a block's spectrum: Hann window, then `smooth`
@@ -29,7 +29,7 @@ def predictable_share(noise: Noise, footprint: Ints) -> float:
     """Share of the noise variance that a linear predictor recovers at the centre of a hidden box, 0 to 1.
 
     `footprint` holds the half-widths of the box, one per axis; all other voxels of a periodic block are seen. A
-    perfect blind-spot network leaves that share in. It is a lower bound where the true spectrum has sharp edges.
+    perfect blind-spot network leaves that share in. Too low for large boxes where the true spectrum has sharp edges.
     """
     if len(footprint) != len(noise.sides) or min(footprint) < 0:
         axes = len(noise.sides)

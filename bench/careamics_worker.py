@@ -1,4 +1,4 @@
-"""Train CAREamics' Noise2Void on one array, denoise the same array, and measure what it cost.
+"""Train CAREamics' Noise2Void on one array, denoise it or other images, and measure what it cost.
 
 Runs under the interpreter of an environment of its own (see README.md), never under meeum's. Settings
 are CAREamics' own defaults except where an option says otherwise. Reads and writes .npy; the measurements
@@ -35,7 +35,7 @@ def main(argv=None):
     import_careamics(args.threads)
     with tempfile.TemporaryDirectory(prefix="careamics-") as folder:
         record, denoised = measure(args, noisy, folder)
-    write_atomically(args.output, lambda file: np.save(file, denoised))
+    write_atomically(args.output, lambda file: np.savez(file, **denoised) if args.images else np.save(file, denoised))
     text = json.dumps(record, indent=2) + "\n"
     write_atomically(args.output.with_suffix(".json"), lambda file: file.write(text.encode()))
     print(summary(record))
@@ -45,13 +45,15 @@ def parse(argv):
     """Read the command line; what cannot work stops here, before the slow imports."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--input", type=Path, required=True, help="noisy image, .npy")
-    parser.add_argument("--output", type=Path, required=True, help="denoised image to write, .npy")
+    parser.add_argument("--output", type=Path, required=True, help="denoised image to write, .npy (.npz with --images)")
+    parser.add_argument("--images", type=Path, help=".npz of (Y, X) images to denoise instead, with axes YX or SYX")
     parser.add_argument("--axes", choices=("YX", "SYX", "ZYX"), required=True, help="S is a stack of images")
     parser.add_argument("--patch", type=int, nargs="+", required=True, help="patch, one number per spatial axis")
     parser.add_argument("--batch", type=int, default=8, help="the networks use batch norm: 8 or more")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=int, default=30, help="passes over the image (CAREamics' default: 30)")
     length.add_argument("--seconds", type=float, help="stop at the first step after this much wall time")
+    length.add_argument("--cpu-seconds", type=float, help="the same in CPU time of all processes")
     parser.add_argument("--n2v2", action="store_true", help="N2V2: median replacement, blur pooling")
     parser.add_argument("--seed", type=int, default=1, help="1 or more: CAREamics refuses 0")
     parser.add_argument("--val-patches", type=int, default=8, help="patches held out (CAREamics' default: 8)")
@@ -75,7 +77,9 @@ def problems(args):
             yield f"--{name}: axes {args.axes} need {spatial} numbers, {len(given)} given"
     if (args.tile is None) != (args.overlap is None):
         yield "--tile and --overlap go together (CAREamics' default overlap is 2D and fails on volumes)"
-    for name in ("epochs", "seconds", "seed"):
+    if args.images and args.axes == "ZYX":
+        yield "--images: further images are planes, so the axes must be YX or SYX"
+    for name in ("epochs", "seconds", "cpu_seconds", "seed"):
         given = getattr(args, name)
         if given is not None and given <= 0:
             yield f"--{name} must be above 0, {given} given"
@@ -107,7 +111,7 @@ def import_careamics(threads):
 def measure(args, noisy, folder):
     """Train, predict; return the record and the denoised array (float32, shape of `noisy`)."""
     start, start_cpu = time.monotonic(), cpu_seconds()
-    meter = build_meter(start + args.seconds if args.seconds else None)
+    meter = build_meter(deadline(args, start, start_cpu))
     careamist = build(args, folder, meter)
     careamist.train(train_data=noisy)
     train = {"train_seconds": time.monotonic() - start, "train_cpu_seconds": cpu_seconds() - start_cpu}
@@ -116,15 +120,27 @@ def measure(args, noisy, folder):
     # CAREamics predicts from a "last" checkpoint that it renews every tenth epoch only: save the weights as they are.
     careamist.trainer.save_checkpoint(checkpoint)
     start, start_cpu = time.monotonic(), cpu_seconds()
-    denoised = predict(args, careamist, noisy, checkpoint)
+    if args.images:
+        denoised = predict_images(args, careamist, checkpoint)
+        voxels = sum(image.size for image in denoised.values())
+    else:
+        denoised = predict(args, careamist, noisy, checkpoint)
+        voxels = noisy.size
     seconds = time.monotonic() - start
     after = {"predict_seconds": seconds, "predict_cpu_seconds": cpu_seconds() - start_cpu}
-    after |= {"predict_mvoxel_per_s": noisy.size / seconds / 1e6, "peak_rss_mib": peak_rss_mib()}
+    after |= {"predict_mvoxel_per_s": voxels / seconds / 1e6, "peak_rss_mib": peak_rss_mib()}
     return {**describe(args, noisy, careamist), **train, **meter.record(), **after}, denoised
 
 
-def build_meter(deadline):
-    """Make the callback that counts steps and voxels and, at `deadline` (monotonic seconds), stops the training."""
+def deadline(args, start, start_cpu):
+    """What tells the training that its time is over, or None where epochs are counted."""
+    if args.cpu_seconds:
+        return lambda: cpu_seconds() - start_cpu >= args.cpu_seconds
+    return (lambda: time.monotonic() - start >= args.seconds) if args.seconds else None
+
+
+def build_meter(over):
+    """Make the callback that counts steps and voxels and stops the training once `over()`."""
     lightning = importlib.import_module("lightning.pytorch")
 
     class Meter(lightning.Callback):
@@ -140,7 +156,7 @@ def build_meter(deadline):
             self.steps = trainer.global_step
             self.samples += batch[0].data.shape[0]  # the last batch of an epoch may be short
             self.voxels += batch[0].data.numel()
-            if deadline is not None and time.monotonic() >= deadline:
+            if over is not None and over():
                 trainer.should_stop = True
                 trainer.limit_val_batches = 0  # as CAREamist.stop_training: no validation after the bell
 
@@ -166,7 +182,7 @@ def build(args, folder, meter):
         axes=args.axes,
         patch_size=args.patch,
         batch_size=args.batch,
-        num_epochs=-1 if args.seconds else args.epochs,  # -1: no limit
+        num_epochs=-1 if args.seconds or args.cpu_seconds else args.epochs,  # -1: no limit
         n_val_patches=args.val_patches,
         use_n2v2=args.n2v2,
         num_workers=args.workers,
@@ -175,6 +191,22 @@ def build(args, folder, meter):
     )
     careamics = importlib.import_module("careamics.careamist")
     return careamics.CAREamist(config, work_dir=folder, callbacks=[meter], enable_progress_bar=False)
+
+
+def predict_images(args, careamist, checkpoint):
+    """Denoise every (Y, X) image of `--images`, those of one shape as one stack; padded to multiples of 4."""
+    with np.load(args.images, allow_pickle=False) as file:
+        images = {name: file[name].astype(np.float32) for name in file.files}
+    denoised = {}
+    for shape in sorted({image.shape for image in images.values()}):
+        names = [name for name, image in images.items() if image.shape == shape]
+        stack = np.stack([images[name] for name in names])
+        padded = np.pad(stack, [(0, 0), *((0, -side % 4) for side in shape)], mode="reflect")
+        given = [padded] if args.axes == "SYX" else list(padded)
+        made = [predict(args, careamist, part, checkpoint) for part in given]
+        results = made[0] if args.axes == "SYX" else made
+        denoised |= {name: image[: shape[0], : shape[1]] for name, image in zip(names, results, strict=True)}
+    return denoised
 
 
 def predict(args, careamist, noisy, checkpoint):
@@ -195,12 +227,18 @@ def describe(args, noisy, careamist):
         "input": args.input.name,
         "shape": list(noisy.shape),
         **{name: getattr(args, name) for name in given},
-        "limit": {"seconds": args.seconds} if args.seconds else {"epochs": args.epochs},
+        "limit": limit(args),
         "workers": careamist.config.data_config.num_workers,
         "device": str(careamist.trainer.strategy.root_device),
         "parameters": sum(weights.numel() for weights in careamist.model.parameters()),
         "versions": {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in VERSIONS}},
     }
+
+
+def limit(args):
+    """When training was to stop."""
+    given = {"seconds": args.seconds, "cpu_seconds": args.cpu_seconds}
+    return {name: value for name, value in given.items() if value} or {"epochs": args.epochs}
 
 
 def cpu_seconds():

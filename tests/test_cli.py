@@ -136,7 +136,8 @@ def test_command_versions_log_and_metrics(ran: tuple[Path, Outcome, str], images
     assert versions["device"] == "cpu"
     log = (ran[0] / "log.txt").read_text()
     for words in (
-        "assumed mean masking",
+        "no settings given: the noise is measured",
+        "recorrupted: the noise is",
         f"training {STEPS} steps in float32 on cpu",
         "denoised (12, 32, 32)",
         "wrote",
@@ -150,7 +151,14 @@ def test_command_versions_log_and_metrics(ran: tuple[Path, Outcome, str], images
 
 def test_report_names_image_command_and_assumption(ran: tuple[Path, Outcome, str]) -> None:
     report = (ran[0] / "report.html").read_text(encoding="utf-8")
-    for words in ("cell.TCF", "meeum denoise", "assumed mean masking", "results/0.hdf", "data:image/png;base64"):
+    for words in (
+        "cell.TCF",
+        "meeum denoise",
+        "recorrupted: the noise is",
+        "estimated error",
+        "results/0.hdf",
+        "data:image/png;base64",
+    ):
         assert words in report
     statistics = json.loads((ran[0] / "summary.json").read_text())["statistics"]
     assert statistics["voxels"] == 12 * 32 * 32
@@ -159,9 +167,10 @@ def test_report_names_image_command_and_assumption(ran: tuple[Path, Outcome, str
 def test_plain_output_tells_stages_and_where_things_lie(ran: tuple[Path, Outcome, str]) -> None:
     # Four steps of training shift the means, and that is said; here the rest counts.
     lines = [line for line in ran[1].out.splitlines() if not line.startswith("Note: the mean of")]
-    assert lines[0].startswith(
-        "Note: no settings given: assumed mean masking with footprint half-widths (2, 2, 2); the noise was not"
-    )
+    assert lines[0].startswith("Note: no settings given: the noise is measured, and the training chosen by it")
+    assert any(line.startswith("Note: recorrupted: the noise is") for line in lines)
+    assert any(line.startswith("Note: estimated error without truth: ") and " RI rms (" in line for line in lines)
+    lines = [line for line in lines if not line.startswith("Note: ")]
     assert any(line.startswith("Training: step 1/4, loss ") and line.endswith(" left") for line in lines)
     assert any(line.startswith("Training: step 4/4, loss ") for line in lines)
     assert any(line.startswith("Denoising: done (") for line in lines)
@@ -198,16 +207,22 @@ def test_terminal_shows_one_bar_per_stage(images: Path, here: Path, monkeypatch:
     assert outcome.code == 0, outcome.err
     assert "\x1b[1A" in outcome.out  # it is redrawn in place
     shown = [re.sub("[━╸╺]+", "|", line) for line in screen(outcome.out) if line]
-    shown = [line for line in shown if not line.startswith("Note: the mean of")]
-    assert shown[0].startswith("Note: no settings given: assumed mean masking")
-    assert re.fullmatch(r"Training +\| step 40/40, loss \d+\.\d{4}", shown[2])
-    assert re.fullmatch(r"Denoising +\| done \(.+ million voxels per second\)", shown[3])
-    assert [" ".join(line.split()) for line in (shown[1], *shown[4:6])] == [
+    assert shown[0].startswith("Note: no settings given: the noise is measured")
+    shown = _without_notes(shown)
+    assert re.fullmatch(r"Training +\| step 40/40, loss \d+\.\d{4}", shown[1])
+    assert re.fullmatch(r"Denoising +\| done \(.+ million voxels per second\)", shown[2])
+    assert [" ".join(line.split()) for line in (shown[0], *shown[3:5])] == [
         "Preparing | done",
         "Writing results | done",
         "Writing report | done",
     ]
-    assert [line.split()[0] for line in shown[6:]] == ["result", "result", "report", "model"]
+    assert [line.split()[0] for line in shown[5:]] == ["result", "result", "report", "model"]
+
+
+def _without_notes(lines: list[str]) -> list[str]:
+    """Notes may be wrapped over several lines of the screen."""
+    stages = ("Preparing", "Training", "Denoising", "Writing", "result", "report", "model")
+    return [line for line in lines if line.startswith(stages)]
 
 
 # Options
@@ -220,7 +235,7 @@ def test_json_is_one_object(images: Path, here: Path) -> None:
     assert told["folder"] == "out"
     assert told["results"] == ["out/results/0.hdf", "out/results/cell_denoised.TCF"]
     assert all(Path(told[name]).is_file() for name in ("report", "model"))
-    assert told["notes"][0].startswith("no settings given: assumed")
+    assert told["notes"][0].startswith("no settings given: the noise is measured")
     assert told["statistics"]["quantity"] == "refractive index"
     assert "Training: step 2/2" in outcome.err
 

@@ -53,6 +53,7 @@ def test_signal_dependence(seed: int) -> None:
     counts = rng.poisson(signal).astype(np.float32)
     settings, reason, noise = routed(Volume(counts, "YX"))
     assert settings.training.objective == "recorrupted" and "stronger where the signal is" in reason
+    assert settings.prediction.flips
     assert abs(noise.gain - 1) < 0.3
 
 
@@ -74,6 +75,7 @@ def test_oblique_streaks_are_not_flipped() -> None:
     values = np.fft.ifft2(np.fft.fft2(rng.standard_normal((128, 128))) * np.sqrt(power)).real
     settings, reason, _ = routed(Volume(values.astype(np.float32), "YX"))
     assert settings.training.turn in ("Z", "none") and "direction" in reason
+    assert not settings.prediction.flips
 
 
 def known(**changes: object) -> Noise:

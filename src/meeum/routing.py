@@ -13,7 +13,8 @@ UNKNOWN = 0.3  # relative error of the level above which training with it does m
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
-FINE_WIDTH = {2: 48, 3: 16}
+FINE_WIDTH = {2: 48, 3: 16}  # by the number of axes
+BATCH = {2: 4, 3: 1}  # patches, each with z and -z
 
 
 def route(settings: Settings, noise: Noise | None, normalisation: Normalisation) -> tuple[Settings, str]:
@@ -32,6 +33,10 @@ def route(settings: Settings, noise: Noise | None, normalisation: Normalisation)
     directions = directed(noise)
     turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=not anisotropic(noise))
+    if settings.training.batch is None:
+        settings = settings.changed("training", batch=BATCH[len(axes)])
+    if len(axes) == 2 and not directions:  # in 3D eight passes cost more than they give
+        settings = settings.changed("prediction", flips=True)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, len(axes))
     return settings, _sentence(noise, axes, directions)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from meeum import api, checkpoint, folder, predict, results, session
-from meeum.audit import PairStatistics, Risk, drift, pair_statistics
+from meeum.audit import PairStatistics, Risk, drift, pair_statistics, residual
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.report import RunFacts, write_previews, write_report
@@ -198,8 +198,10 @@ def _write(job: Job, clean: Volume, model: Model) -> Events:
     yield Event("report", 0.0)
     statistics = pair_statistics(noisy, clean)
     risk = _risk(noisy, model)
-    told = (*drift(statistics), *([_error(risk, noisy)] if risk else []))
-    summary = {"statistics": statistics.as_dict(), "risk": risk.as_dict() if risk else None}
+    left = residual(noisy, clean, model.noise) if model.noise else None
+    told = (*drift(statistics), *([_error(risk, noisy)] if risk else []), *([left.sentence] if left else []))
+    parts = {"statistics": statistics, "risk": risk, "residual": left}
+    summary = {name: part.as_dict() if part else None for name, part in parts.items()}
     folder.put(job.folder / folder.SUMMARY, json.dumps(summary, indent=2) + "\n")
     _report(replace(job, notes=(*job.notes, *told)), (noisy, clean), model, statistics, written)
     yield Event("report", 1.0)

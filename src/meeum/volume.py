@@ -110,6 +110,31 @@ def maximum_projection(volume: Volume) -> Volume:
     )
 
 
+def difference(one: Volume, other: Volume, *, factor: float = 1.0) -> Volume:
+    """(one - other) * factor, lazily; nan where either was not measured."""
+    return replace(one, data=_Difference(one, other, factor), no_data=float("nan"))
+
+
+@dataclass(frozen=True)
+class _Difference:
+    one: Volume
+    other: Volume
+    factor: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.one.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float32)
+
+    def __getitem__(self, region: Any, /) -> Any:
+        one, other = self.one.read(region), self.other.read(region)
+        both = self.one.valid(one) & self.other.valid(other)
+        return np.where(both, (one - other) * np.float32(self.factor), np.float32(np.nan))
+
+
 @dataclass(frozen=True)
 class _Frame:
     stack: LazyArray

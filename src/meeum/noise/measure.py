@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from meeum.errors import MeeumError, UsageError
-from meeum.noise.blocks import BlockSpectra, Ints, block_spectra, multiplicity
+from meeum.noise.blocks import BlockSpectra, block_spectra, multiplicity
 from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, find_floor
 from meeum.noise.noise import Array, Noise, place_terms
-from meeum.volume import Region, Volume
+from meeum.volume import Volume, difference
 
 RESAMPLES = 8
 
@@ -32,7 +31,9 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
     frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
     pairs, source = _pairs(volumes, repeat)
-    blocks = block_spectra([_difference(*pair) for pair in pairs] or frames, signal=[one for one, _ in pairs])
+    blocks = block_spectra(
+        [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
+    )
     if len(blocks.means) == 0:
         raise MeeumError(
             f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
@@ -55,31 +56,6 @@ def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple
         return pairs, REPEATS
     pairs = [(v.frame(i), v.frame(i + 1)) for v in volumes for i in range(v.frame_count - 1)]
     return pairs, TIMES if pairs else EMPTY
-
-
-def _difference(one: Volume, other: Volume) -> Volume:
-    return replace(one, data=_Difference(one, other), no_data=float("nan"))
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """(one - other) / sqrt 2, nan where either was not measured."""
-
-    one: Volume
-    other: Volume
-
-    @property
-    def shape(self) -> Ints:
-        return self.one.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float32)
-
-    def __getitem__(self, region: Region, /) -> Array:
-        one, other = self.one.read(region), self.other.read(region)
-        both = self.one.valid(one) & self.other.valid(other)
-        return np.where(both, (one - other) / np.float32(np.sqrt(2)), np.float32(np.nan))
 
 
 def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:

@@ -1,0 +1,229 @@
+"""Values kept: what denoising with `auto` does to the numbers that holotomography users go on to compute.
+
+    python bench/values.py --minutes 5 --seeds 0 1 2                # appends to bench-values.jsonl
+    python bench/values.py --table bench-values.jsonl --keep
+
+Simulated cells (meeum.phantom), whose truth is known; the bounds are those of the project.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+import torch
+from page import put
+from peers import append, machine, recorded
+
+from meeum import api, phantom
+from meeum.phantom import RI_INCREMENT
+from meeum.settings import assumed, override
+
+LEVELS, COLOURS = (4e-4, 1e-3, 4e-3), ("optical", "white")
+CASES = {f"{c}-{n:g}": {"noise_colour": c, "noise_std": n} for c in COLOURS for n in LEVELS} | {
+    f"clipped-{n:g}": {"noise_std": n, "clip_non_negative": True} for n in (1e-3, 4e-3)
+}
+EDGE_UM = 0.5  # how far on either side of a cell's outline its profile is looked at
+DROPLET_UM = 1.2  # and how far from the centre of a droplet
+BOUNDS = {  # key: (heading, format, whether it holds)
+    "cells": ("mean of cells, RI", "{:+.1e}", lambda v: abs(v) <= 1e-4),
+    "background": ("mean of background, RI", "{:+.1e}", lambda v: abs(v) <= 5e-5),
+    "mass": ("dry mass, %", "{:+.2f}", lambda v: abs(v) <= 0.5),
+    "edge_plane": ("edge width in plane, %", "{:+.1f}", lambda v: v <= 5),
+    "edge_axial": ("droplet edge along z, %", "{:+.1f}", lambda v: v <= 5),
+    "cone": ("energy in the missing cone, out / in", "{:.3g}", lambda v: v <= 1),
+}
+
+
+def main():
+    args = parse()
+    if args.table:
+        text = table(recorded(args.table))
+        print(text)
+        if args.keep:
+            put("values", text)
+        return
+    for case in args.case:
+        for seed in args.seeds:
+            row = {"case": case, "seed": seed, "minutes": args.minutes, "shape": args.shape, "machine": machine()}
+            if not any(all(old[key] == row[key] for key in row) for old in recorded(args.results)):
+                row |= measure(case, seed, args)
+                append(args.results, row)
+                print(row, flush=True)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", nargs="+", default=list(CASES), choices=list(CASES), metavar="NAME",
+                        help=", ".join(CASES))  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of training and of the phantom")
+    parser.add_argument("--shape", type=int, nargs=3, default=[48, 128, 128])
+    parser.add_argument("--words", nargs="+", default=[], help="section.key=value")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=Path("bench-values.jsonl"), help="file to append to")
+    parser.add_argument("--table", type=Path, help="make the table of this results file instead")
+    parser.add_argument("--keep", action="store_true", help="put the table into docs/benchmarks.md")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def measure(case, seed, args):
+    """What changed from noisy to denoised, and how far both are from the truth."""
+    made = phantom.make(tuple(args.shape), seed=seed, settings=phantom.PhantomSettings(**CASES[case]))
+    words = ["training.objective=auto", f"training.minutes={args.minutes}", f"training.seed={seed}", *args.words]
+    model = api.train(made.noisy, override(assumed(made.noisy.shape), words))
+    noisy, truth = made.noisy.read().astype(float), made.truth.read().astype(float)
+    clean = api.denoise(made.noisy, model).read().astype(float)
+    before, after, right = (values(image, made) for image in (noisy, clean, truth))
+    edges = {key: percent(after[key], right[key]) for key in ("edge_plane", "edge_axial")}
+    return {
+        "steps": model.step,
+        "reason": model.reason,
+        "psnr": [decibel(truth, noisy), decibel(truth, clean)],
+        "cells": after["cells"] - before["cells"],
+        "background": after["background"] - before["background"],
+        "mass": percent(after["mass"], before["mass"]),
+        **edges,
+        "cone": cone(clean, made) / cone(noisy, made),
+        "noisy_edges": [percent(before[key], right[key]) for key in edges],
+        "range": [before["range"] / right["range"], after["range"] / right["range"]],
+        "background_bias": [side["background"] - right["background"] for side in (before, after)],
+        "cells_bias": [side["cells"] - right["cells"] for side in (before, after)],
+        "beyond_cone": beyond(clean, made),
+    }
+
+
+def percent(value, of):
+    return 100 * (value / of - 1)
+
+
+def decibel(truth, image):
+    return float(10 * np.log10(np.ptp(truth) ** 2 / np.mean((image - truth) ** 2)))
+
+
+def values(image, made):
+    """Means (RI), range, dry mass (pg) and 10-90 % edge widths (µm) of one image of the phantom."""
+    cells, contrast = made.cell_mask, image - made.optics.medium_index
+    away = ~scipy.ndimage.binary_dilation(cells, iterations=8)
+    return {
+        "cells": float(image[cells].mean()),
+        "background": float(image[away].mean()),
+        "range": float(np.ptp(image)),
+        "mass": float(contrast[cells].sum() * np.prod(made.optics.voxel_size_um) / RI_INCREMENT),
+        "edge_plane": width(*plane_profile(image, made)),
+        "edge_axial": width(*axial_profile(image, made)),
+    }
+
+
+def plane_profile(image, made):
+    """Mean value by distance (µm) from the outline, in the planes where the cells are widest; inside is positive."""
+    areas = made.cell_mask.sum(axis=(1, 2))
+    planes = np.flatnonzero(areas > 0.9 * areas.max())
+    spacing = made.optics.voxel_size_um[1]
+    distances = np.stack([signed(made.cell_mask[z], (spacing, spacing)) for z in planes])
+    return profile(image[planes], distances, spacing)
+
+
+def axial_profile(image, made):
+    """Mean value by distance along z from the centres of the lipid droplets, both ways; the centre comes last.
+
+    The cell's own surface tells little along z: without the missing cone's frequencies it is no edge any more.
+    """
+    spacing, depth = made.optics.voxel_size_um[0], image.shape[0]
+    reach = round(DROPLET_UM / spacing)
+    centres = [drop.centre_voxel for drop in made.droplets if reach <= drop.centre_voxel[0] < depth - reach]
+    lines = np.mean([image[z - reach : z + reach + 1, y, x] for z, y, x in centres], axis=0)
+    return np.arange(-reach, 1) * spacing, ((lines + lines[::-1]) / 2)[: reach + 1]
+
+
+def signed(inside, spacing):
+    """Distance to the surface half way between voxels inside and outside."""
+    near, far = (scipy.ndimage.distance_transform_edt(part, sampling=spacing) for part in (inside, ~inside))
+    return np.where(inside, near - spacing[0] / 2, spacing[0] / 2 - far)
+
+
+def profile(image, distances, spacing):
+    bins = np.rint(distances / spacing - 0.5).astype(int)  # distances are odd multiples of half a voxel at least
+    reach = max(2, round(EDGE_UM / spacing))
+    places = np.arange(-reach, reach)
+    return (places + 0.5) * spacing, np.array([image[bins == place].mean() for place in places])
+
+
+def width(places, profile):
+    """Distance from 10 % to 90 % of the way from the lowest value outside up to the highest one (µm)."""
+    top = int(np.argmax(profile))
+    base = profile[: top + 1].min()
+    rise = (profile[: top + 1] - base) / (profile[top] - base)
+    return float(crossing(places, rise, 0.9) - crossing(places, rise, 0.1))
+
+
+def crossing(places, rise, share):
+    """Where a profile last comes up through a share of its height, between samples linearly."""
+    below = int(np.flatnonzero(rise < share)[-1])
+    return places[below] + (share - rise[below]) / (rise[below + 1] - rise[below]) * (places[1] - places[0])
+
+
+def cone(image, made):
+    """Energy at the frequencies the optics do not pass, up to the highest they pass along each axis."""
+    support = phantom.optical_support(image.shape, made.optics)
+    box = np.ones(image.shape, bool)
+    for axis, side in enumerate(image.shape):
+        others = tuple(a for a in range(3) if a != axis)
+        highest = np.abs(scipy.fft.fftfreq(side))[support.any(axis=others)].max()
+        box &= (np.abs(scipy.fft.fftfreq(side)) <= highest).reshape([-1 if a == axis else 1 for a in range(3)])
+    return float((np.abs(scipy.fft.fftn(image))[box & ~support] ** 2).sum())
+
+
+def beyond(image, made):
+    """Share of the contrast's energy that the optics cannot have passed; 0 in the truth."""
+    power = np.abs(scipy.fft.fftn(image - image.mean())) ** 2
+    return float(power[~phantom.optical_support(image.shape, made.optics)].sum() / power.sum())
+
+
+def table(rows):
+    """Each number the mean over seeds; where a bound does not hold for one of them, in bold."""
+    head = "| phantom, noise | PSNR, dB | " + " | ".join(heading for heading, _, _ in BOUNDS.values())
+    text = head + " | all hold |\n|" + "---|" * (len(BOUNDS) + 3) + "\n"
+    more = (
+        "| phantom, noise | range / truth's | background against truth, RI | cells against truth, RI "
+        "| the same edges of the noisy image, %, plane and z |\n|" + "---|" * 5 + "\n"
+    )
+    for case in CASES:
+        same = [row for row in rows if row["case"] == case]
+        if same:
+            text += judged(case, same)
+            more += further(case, same)
+    first = rows[0]
+    minutes, seeds = ({row[key] for row in rows} for key in ("minutes", "seed"))
+    caption = (
+        f"{'x'.join(map(str, first['shape']))} voxels, {', '.join(f'{m:g}' for m in sorted(minutes))} minutes of "
+        f"training, {len(seeds)} seed(s) ({first['machine']}).\n\n"
+    )
+    return caption + text + "\nBefore -> after:\n\n" + more
+
+
+def judged(case, rows):
+    cells, fine = [], True
+    for key, (_, form, holds) in BOUNDS.items():
+        numbers = [row[key] for row in rows]
+        good = all(holds(number) for number in numbers)
+        fine &= good
+        text = form.format(np.mean(numbers))
+        cells.append(text if good else f"**{text}**")
+    before, after = np.mean([row["psnr"] for row in rows], axis=0)
+    return f"| {case} | {before:.2f} -> {after:.2f} | {' | '.join(cells)} | {'yes' if fine else 'no'} |\n"
+
+
+def further(case, rows):
+    pairs = [np.mean([row[key] for row in rows], axis=0) for key in ("range", "background_bias", "cells_bias")]
+    plane, axial = np.mean([row["noisy_edges"] for row in rows], axis=0)
+    forms = ("{:.3f} -> {:.3f}", "{:+.1e} -> {:+.1e}", "{:+.1e} -> {:+.1e}")
+    cells = [form.format(*pair) for form, pair in zip(forms, pairs, strict=True)]
+    return f"| {case} | {' | '.join(cells)} | {plane:+.1f}, {axial:+.1f} |\n"
+
+
+if __name__ == "__main__":
+    main()

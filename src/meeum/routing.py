@@ -13,7 +13,7 @@ UNKNOWN = 0.3  # relative error of the level above which training with it does m
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
-FINE_WIDTH = {2: 48, 3: 16}  # by the number of axes
+FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 BATCH = {2: 4, 3: 1}  # patches, each with z and -z
 
 

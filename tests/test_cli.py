@@ -364,7 +364,7 @@ def test_channel_is_chosen(here: Path) -> None:
 
 def test_maximum_projection(images: Path, here: Path) -> None:
     outcome = done(call("denoise", images / "cell.TCF", "--projection", "max", *TINY_2D, *TWO_STEPS))
-    assert "footprint half-widths (0, 0)" in outcome.out
+    assert "Note: recorrupted: " in outcome.out or "Note: neighbours: " in outcome.out
     with h5py.File(here / "cell_meeum" / "results" / "0.hdf") as file:
         assert np.array_equal(file["input"][...], io.read(images / "cell.TCF").read().max(axis=0))
         assert file["output"].shape == (32, 32)

@@ -93,7 +93,7 @@ def uninterrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_folder_appears_when_training_begins(images: Path, here: Path) -> None:
     events = run.start(job(images, here / "out"))
     for event in events:
-        if event.stage == "train":
+        if event.stage in ("note", "train"):
             break
         assert not (here / "out").exists()
     assert {path.name for path in (here / "out").iterdir()} == {
@@ -108,8 +108,11 @@ def test_folder_appears_when_training_begins(images: Path, here: Path) -> None:
 def test_events_tell_every_stage(images: Path, here: Path) -> None:
     events = list(run.start(job(images, here / "out")))
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["prepare", "train", "denoise", "write", "report", "note", "done"]
-    assert all("the mean of" in event.text for event in events if event.stage == "note")  # after so few steps
+    assert stages == ["prepare", "note", "train", "denoise", "write", "report", "done"]
+    notes = [event.text for event in events if event.stage == "note"]
+    assert notes[0].startswith("recorrupted: the noise is")
+    assert any("the mean of" in note for note in notes)  # after so few steps
+    assert any(note.startswith("estimated error without truth") for note in notes)
     training = [event for event in events if event.stage == "train"]
     assert [event.text for event in training] == [f"step {n}/{STEPS}" for n in range(1, STEPS + 1)]
     assert [event.share for event in training] == pytest.approx([n / STEPS for n in range(1, STEPS + 1)])
@@ -122,7 +125,7 @@ def test_events_tell_every_stage(images: Path, here: Path) -> None:
 def test_what_is_refused_leaves_no_folder(failing: str, images: Path, here: Path) -> None:
     asked = job(images, here / "out")
     wrong = {
-        "training": asked.settings.changed("masking", mask_size=(4,)),
+        "training": asked.settings.changed("masking", mask_size=(4,)).changed("training", objective="masked"),
         "tile": asked.settings.changed("prediction", memory_gb=1e-7),
         "format": asked.settings.changed("output", formats=("tcf",)),
     }
@@ -153,7 +156,14 @@ def test_earlier_run_stays_until_the_new_one_may_begin(images: Path, here: Path)
     before = sorted((path, path.read_bytes()) for path in (here / "out").rglob("*") if path.is_file())
     asked = replace(job(images, here / "out"), overwrite=True)
     with pytest.raises(UsageError):
-        list(run.start(replace(asked, settings=asked.settings.changed("masking", mask_size=(4,)))))
+        list(
+            run.start(
+                replace(
+                    asked,
+                    settings=asked.settings.changed("masking", mask_size=(4,)).changed("training", objective="masked"),
+                )
+            )
+        )
     assert sorted((path, path.read_bytes()) for path in (here / "out").rglob("*") if path.is_file()) == before
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meeum.api import denoise, load, measure_noise, read, save, train, write
+    from meeum.api import denoise, load, measure_noise, read, save, score, train, write
     from meeum.errors import MeeumError, UsageError
     from meeum.settings import Settings
     from meeum.volume import Volume
@@ -22,6 +22,7 @@ __all__ = [
     "measure_noise",
     "read",
     "save",
+    "score",
     "train",
     "write",
 ]

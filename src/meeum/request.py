@@ -36,7 +36,8 @@ def training(asked: Request) -> Job:
     volumes = _read(asked.files, stated.input)
     if asked.config or any(word.startswith("masking.masking") for word in asked.words):
         return _job(asked, stated, volumes)
-    settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), asked.words)
+    masks = ("training.objective=masked",) if any(word.startswith("masking.") for word in asked.words) else ()
+    settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), (*masks, *asked.words))
     if settings.training.objective != "auto":
         return _job(asked, settings, volumes)
     note = (

@@ -8,6 +8,7 @@ from meeum.noise import Noise
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
 
+WIDE = 8  # voxels along y and x that pairs of neighbours need
 IMPULSIVE = 2.2  # tails above which noise is a few voxels far off, not a little on all
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
@@ -25,7 +26,7 @@ def route(settings: Settings, noise: Noise | None, normalisation: Normalisation)
         return _impulsive(settings), (
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
-    if noise.is_white and noise.uncertainty > UNKNOWN:
+    if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
         return _fine(settings.changed("training", objective="neighbours"), len(noise.sides)), (
             f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
         )

@@ -186,7 +186,7 @@ def drift(statistics: PairStatistics) -> Iterator[str]:
         if abs(change) > bound:
             yield (
                 f"the mean of {name} changed by {change:+.2g} (more than {bound:.2g}): do not measure there; "
-                "try a smaller masking.footprint or another scheme"
+                "train longer, or look at what `meeum noise` says"
             )
 
 

@@ -99,6 +99,12 @@ def test_strong_coloured_noise_gets_the_network_that_forgets_it() -> None:
     assert route(chosen, known(), Normalisation(0.0, 2.0))[0].network == chosen.network
 
 
+def test_small_images_are_flipped() -> None:
+    for voxels, expected in ((1_000_000, True), (100_000_000, False)):
+        settings, _ = route(assumed((64, 64)), known(), Normalisation(0.0, 5.0), voxels=voxels)
+        assert settings.prediction.flips == expected
+
+
 def test_what_was_asked_for_is_not_changed() -> None:
     asked = assumed((64, 64)).changed("training", objective="masked")
     assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")

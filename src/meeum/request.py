@@ -55,7 +55,9 @@ def using(asked: Request, path: Path) -> Job:
     notes: tuple[str, ...] = ()
     if asked.config:
         ini = rooms.read_ini(asked.config)
-        own = own.model_copy(update={name: getattr(ini, name) for name in ("input", "prediction", "output")})
+        for name in ("input", "prediction", "output"):
+            given = getattr(ini, name)
+            own = own.changed(name, **{key: getattr(given, key) for key in given.model_fields_set})
         notes = (f"{asked.config}: its sections {', '.join(FROM_MODEL)} do not count, since {path} is trained already",)
     settings = rooms.override(own, asked.words)
     _refuse_training(settings, own, path)

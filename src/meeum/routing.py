@@ -15,11 +15,17 @@ NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
+FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth
 BATCH = {2: 4, 3: 1}  # patches, each with z and -z
 
 
-def route(settings: Settings, noise: Noise | None, normalisation: Normalisation) -> tuple[Settings, str]:
-    """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it."""
+def route(
+    settings: Settings, noise: Noise | None, normalisation: Normalisation, *, voxels: int = 0
+) -> tuple[Settings, str]:
+    """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it.
+
+    `voxels` are those of the image: small ones are also denoised as a mean over flips.
+    """
     if settings.training.objective != "auto" or noise is None:
         return settings, ""
     if noise.tails > IMPULSIVE and noise.is_white:
@@ -36,7 +42,7 @@ def route(settings: Settings, noise: Noise | None, normalisation: Normalisation)
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=not anisotropic(noise))
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
-    if len(axes) == 2 and not directions:  # in 3D eight passes cost more than they give
+    if not directions and voxels < FLIPPED:
         settings = settings.changed("prediction", flips=True)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, len(axes))

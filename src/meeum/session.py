@@ -57,7 +57,7 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     normalisation = measure(volumes)
     needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing
     noise = noise or (measure_noise(volumes) if needed else None)
-    settings, reason = route(settings, noise, normalisation)
+    settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation, noise)
     _refuse_wide_window(settings)

@@ -177,7 +177,8 @@ def read_ini(path: Path, overrides: Iterable[str] = ()) -> Settings:
         why = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: not a readable INI file (sections in [brackets], key = value): {why}") from None
     values = {section: {key: _bare(text) for key, text in parser[section].items()} for section in parser.sections()}
-    return override(from_values(values, where=path.name), overrides)
+    settings, words = from_values(values, where=path.name), tuple(overrides)
+    return override(settings, words) if words else settings  # which keys were given stays known
 
 
 def _bare(text: str) -> str:

@@ -25,7 +25,7 @@ SETTINGS = {
     "GPS, std 5 pixels, footprint (0,0,0)": ["masking.masking=GPS", "masking.mask_std=5"],
     "UPS, footprint (1,1,1)": ["masking.masking=UPS", "masking.mask_size=5", "masking.footprint=1"],
     "UPS, footprint (2,2,2)": ["masking.masking=UPS", "masking.mask_size=7", "masking.footprint=2"],
-    "mean, footprint (2,2,2) (what `objective = masked` assumes)": ["masking.masking=mean", "masking.mask_size=7", "masking.footprint=2"],
+    "mean, footprint (2,2,2)": ["masking.masking=mean", "masking.mask_size=7", "masking.footprint=2"],
 }
 
 

@@ -242,7 +242,7 @@ def _report(
         versions=folder.versions(session.device(model.settings)),
         seconds=model.history[-1]["seconds"] if model.history else float("nan"),
         metrics=model.history,
-        notes=[*_notes(job), *([model.reason] if model.reason else [])],
+        notes=[*([model.reason] if model.reason else []), *_notes(job)],
         results=[str(path.relative_to(job.folder)) for path in written],
         overwrite=True,
     )

@@ -128,6 +128,10 @@ def test_repeats_and_time_points_tell_noise_from_structure() -> None:
     stack = Volume(np.stack([made.noisy.read(), other.read()]), "TZYX")
     found = measure(stack)
     assert found.source == TIMES and abs(found.std / 2e-4 - 1) < 0.05
+    copies = Volume(np.stack([made.noisy.read()] * 2), "TZYX")
+    assert measure(copies).std == pytest.approx(measure(made.noisy).std, rel=0.1)
+    with pytest.raises(MeeumError, match="constant"):
+        measure(made.noisy, repeat=made.noisy)
     with pytest.raises(UsageError, match="32x128x128"):
         measure(made.noisy, repeat=Volume(np.zeros((8, 8, 8), np.float32), "ZYX"))
 

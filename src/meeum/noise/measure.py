@@ -34,6 +34,8 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     blocks = block_spectra(
         [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
     )
+    if len(blocks.means) == 0 and repeat is None:  # frames that are copies of each other
+        pairs, source, blocks = [], EMPTY, block_spectra(frames)
     if len(blocks.means) == 0:
         raise MeeumError(
             f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "

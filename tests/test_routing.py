@@ -103,6 +103,8 @@ def test_small_images_are_flipped() -> None:
     for voxels, expected in ((1_000_000, True), (100_000_000, False)):
         settings, _ = route(assumed((64, 64)), known(), Normalisation(0.0, 5.0), voxels=voxels)
         assert settings.prediction.flips == expected
+    unwanted = assumed((64, 64)).changed("prediction", flips=False)
+    assert route(unwanted, known(), Normalisation(0.0, 5.0))[0].prediction.flips is False
 
 
 def test_what_was_asked_for_is_not_changed() -> None:

@@ -58,7 +58,7 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "memory_gb": positive,
         "precision": st.sampled_from(["float32", "bfloat16"]),
         "draws": st.integers(0, 64),
-        "flips": st.booleans(),
+        "flips": st.none() | st.booleans(),
         "masked": st.booleans(),
         "mixing": st.booleans(),
     },

@@ -9,7 +9,6 @@ from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
 
 WIDE = 8  # voxels along y and x that pairs of neighbours need
-IMPULSIVE = 2.2  # tails above which noise is a few voxels far off, not a little on all
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
@@ -28,7 +27,7 @@ def route(
     """
     if settings.training.objective != "auto" or noise is None:
         return settings, ""
-    if noise.tails > IMPULSIVE and noise.is_white:
+    if noise.is_impulsive and noise.is_white:
         return _impulsive(settings), (
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
@@ -42,8 +41,8 @@ def route(
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=not anisotropic(noise))
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
-    if not directions and voxels < FLIPPED:
-        settings = settings.changed("prediction", flips=True)
+    if settings.prediction.flips is None:
+        settings = settings.changed("prediction", flips=not directions and voxels < FLIPPED)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, len(axes))
     return settings, _sentence(noise, axes, directions)
@@ -81,17 +80,10 @@ def _impulsive(settings: Settings) -> Settings:
 
 
 def _sentence(noise: Noise, axes: str, directions: str) -> str:
-    parts = (
-        ["white"]
-        if noise.is_white
-        else [
-            "correlated between neighbours ("
-            + ", ".join(f"{noise.lag(i):.2f} along {axis.lower()}" for i, axis in enumerate(axes))
-            + ")"
-        ]
-    )
+    lags = ", ".join(f"{noise.lag(number):.2f} along {axis.lower()}" for number, axis in enumerate(axes))
+    parts = ["white" if noise.is_white else f"correlated between neighbours ({lags})"]
     if noise.follows == "signal":
-        parts.append("stronger where the signal is")
+        parts.append("stronger where the signal is" if noise.gain > 0 else "weaker where the signal is")
     if noise.follows == "place":
         parts.append("of a level that varies over the field")
     if anisotropic(noise) or directions:

@@ -104,7 +104,9 @@ class PredictionSettings(Section):
     draws: int = Field(
         0, ge=0, le=64, description="recorrupted: mean over so many noisy copies; 0 = of the image itself (Pang 2021)"
     )
-    flips: bool = Field(False, description="mean over flipped copies; where neither noise nor optics have a direction")
+    flips: bool | None = Field(
+        None, description="mean over flipped copies, where noise has no direction; empty = chosen with objective = auto"
+    )
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
     mixing: bool = Field(
         False, description="masked: mix the noisy image back in by the share that makes the squared error least"

@@ -175,6 +175,11 @@ def _roles(valid: Array, held_out: float) -> Array:
     return roles
 
 
+def judged(pool: Pool) -> int:
+    """What a network is judged by: held-out voxels, or where none are, those it trains on."""
+    return HELD_OUT if any(bool((part == HELD_OUT).any()) for part in pool.roles) else TRAIN
+
+
 def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
     """The patches numbered `indices`: which they are depends on number and seed only, not on the batch."""
     pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role) for index in indices]

@@ -15,7 +15,7 @@ from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject
-from meeum.patches import HELD_OUT, Normalisation, Pool, draw, load, measure
+from meeum.patches import Normalisation, Pool, draw, judged, load, measure
 from meeum.routing import route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
@@ -145,8 +145,8 @@ def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
 
 
 def _mixing(session: Session, model: Model) -> float:
-    """The share of the noisy image in the estimate, found on held-out patches."""
-    batch = draw(session.pool, range(8), role=HELD_OUT, seed=session.settings.training.seed)
+    """The share of the noisy image in the estimate, found on patches that are held out."""
+    batch = draw(session.pool, range(8), role=judged(session.pool), seed=session.settings.training.seed)
     network = place(model.network, model.shape.axes, device(model.settings))
     return views.mixing(views.estimate(network, model), batch.image, batch.allowed, batch.level)
 

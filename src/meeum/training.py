@@ -17,7 +17,7 @@ from meeum.errors import MeeumError
 from meeum.networks import build, place
 from meeum.objectives import Objective
 from meeum.optimiser import Muon
-from meeum.patches import HELD_OUT, TRAIN, Pool, draw
+from meeum.patches import TRAIN, Pool, draw, judged
 from meeum.settings import Settings, TrainingSettings
 
 VALIDATION_PATCHES = 16
@@ -140,7 +140,7 @@ def _average(state: State, width: float) -> None:
 
 def validate(network: nn.Module, pool: Pool, objective: Objective, settings: TrainingSettings) -> float:
     """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
-    role = HELD_OUT if any((part == HELD_OUT).any() for part in pool.roles) else TRAIN
+    role = judged(pool)
     losses = []
     size = _settled(settings.batch, "batch")
     for first in range(0, VALIDATION_PATCHES, size):

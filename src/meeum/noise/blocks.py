@@ -57,7 +57,7 @@ def block_spectra(frames: Sequence[Volume], *, signal: Sequence[Volume] = (), se
     rows = [(place, row) for place, row in tried if row is not None]
     power, means, centres, tails = (np.array([row[part] for _, row in rows]) for part in range(4))
     if signal:
-        means = np.array([_mean(signal[index], corner, window) for (index, corner), _ in rows])
+        means = np.array([_mean(signal[index].read(_region(corner, chosen)), window) for (index, corner), _ in rows])
     return BlockSpectra(power, means, centres, tails, chosen, len(order))
 
 
@@ -87,10 +87,8 @@ def _window(sides: Ints) -> Array:
     return np.asarray(window / np.sqrt((window**2).sum()))
 
 
-def _mean(frame: Volume, corner: Ints, window: Array) -> float:
-    values = frame.read(_region(corner, window.shape)).astype(np.float64)
-    mean = (values * window).sum() / window.sum()
-    return float(mean)
+def _mean(values: Array, window: Array) -> float:
+    return float((values * window).sum() / window.sum())
 
 
 def _region(corner: Ints, sides: Ints) -> Region:
@@ -103,7 +101,7 @@ def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Arra
         return None
     if np.ptp(values) <= 1e-6 * np.abs(values).max():  # clipped: no noise is left in it
         return None
-    mean = float((values * window).sum() / window.sum())
+    mean = _mean(values, window)
     power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
     centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
     return smooth(power).astype(np.float32), mean, centre, _tails(values)

@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 
 from meeum.noise.floor import DOUBTFUL
 from meeum.noise.measure import REPEATS, TIMES
-from meeum.noise.noise import Noise, place_terms
+from meeum.noise.noise import LEAST, Noise, place_terms
 from meeum.noise.share import predictable_share, smallest_footprint
 
 Array = NDArray[Any]
 Limits = tuple[float, float]
 
-IMPULSIVE = 2.2  # tails above which few voxels are far off
 LITTLE = 0.1  # share of the noise that may be left in
 WEAK_EVIDENCE = 0.3
 FEW_BLOCKS = 12
-LEAST = 0.1  # of the standard deviation: `Noise.levels` goes no lower where the level follows the signal
 HARDLY, ROUGHLY = 0.25, 0.1  # relative uncertainty of the level
 UNITS = {"refractive index": "RI", "intensity": ""}
 
@@ -33,7 +31,7 @@ def describe_noise(noise: Noise, *, quantity: str, darkest_brightest: Limits) ->
     if noise.follows == "place":
         said.append(_place(noise, unit))
     said.append(_white(noise) if noise.is_white else _correlated(noise))
-    if noise.tails > IMPULSIVE:
+    if noise.is_impulsive:
         said.append(
             f"A few {things(noise)} are much farther off than the rest (tails {noise.tails:.1f}, where Gaussian noise "
             "has 1): hot pixels, salt and pepper, or fine detail."

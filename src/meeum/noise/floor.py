@@ -26,7 +26,7 @@ ROUNDS = 5
 QUANTILES = (0.15, 0.90)  # of the blocks: far apart where some hold signal at a frequency and others do not
 EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they may be, and the width of the transition
 FINE = 0.2  # cycles per voxel above which structure is rare
-DOUBTFUL = 0.5
+DOUBTFUL = 0.5  # of the noise's energy: when more fine structure than this is left out, no block is empty
 FINEST = 0.4  # cycles per voxel above which the level of white noise is taken: textures reach least far there
 CALIBRATION = 200  # blocks of white noise
 

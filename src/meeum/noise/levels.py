@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meeum.noise.blocks import BlockSpectra
+from meeum.noise.noise import place_terms
 
 Array = NDArray[Any]
 
@@ -18,7 +19,7 @@ def explain(measured: Array, blocks: BlockSpectra) -> tuple[Array, str]:
     """Levels predicted by nothing, place or mean value: the simplest that explains what varies between blocks."""
     logs = np.log(measured + 1e-300)
     fits = {"nothing": _fit(np.ones((len(logs), 1)), logs)}
-    places = _places(blocks.centres)
+    places = place_terms(blocks.centres[:, np.ptp(blocks.centres, axis=0) > 0])
     if len(logs) >= 4 * places.shape[1]:
         fits["place"] = np.clip(_fit(places, logs), *np.quantile(logs, (0.02, 0.98)))
     if np.ptp(blocks.means) > 0 and len(logs) >= 12:
@@ -27,13 +28,6 @@ def explain(measured: Array, blocks: BlockSpectra) -> tuple[Array, str]:
     cause = min(scatter, key=lambda name: scatter[name] * (1.0 if name == "nothing" else SIMPLER))
     levels = np.exp(fits[cause])
     return levels / levels.mean(), cause
-
-
-def _places(centres: Array) -> Array:
-    """1, x, y, .. and all their products of degree two, per block; no column for an axis with one block."""
-    used = [c for c in centres.T if np.ptp(c) > 0]
-    squares = [used[i] * used[j] for i in range(len(used)) for j in range(i, len(used))]
-    return np.stack([np.ones(len(centres)), *used, *squares], axis=1)
 
 
 def _line(means: Array, measured: Array) -> Array:

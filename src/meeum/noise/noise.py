@@ -16,6 +16,8 @@ Array = NDArray[Any]
 Ints = tuple[int, ...]
 
 SMOOTHING = 2.0  # voxels over which the signal is averaged where the noise depends on it
+LEAST = 0.1  # of `std`: levels go no lower where they follow the signal
+IMPULSIVE = 2.2  # tails above which few voxels are far off
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Noise:
         """Whether no two voxels' noise is correlated, as far as could be seen."""
         return bool(np.ptp(self.spectrum) == 0)
 
+    @property
+    def is_impulsive(self) -> bool:
+        """Whether few voxels are far off, rather than all a little."""
+        return self.tails > IMPULSIVE
+
     def as_dict(self) -> dict[str, Any]:
         """All but the spectrum, in plain values."""
         return {key: value for key, value in vars(self).items() if key != "spectrum"}
@@ -84,7 +91,7 @@ class Noise:
             return np.asarray(np.exp(_surface(self.place, region, shape) / 2), dtype=np.float32)
         if self.follows == "signal":
             signal = scipy.ndimage.gaussian_filter(values.astype(np.float32), SMOOTHING)
-            variance = np.maximum(self.read + self.gain * signal, (0.1 * self.std) ** 2)
+            variance = np.maximum(self.read + self.gain * signal, (LEAST * self.std) ** 2)
             return np.asarray(np.sqrt(variance), dtype=np.float32)
         return np.full((1,) * len(shape), self.std, dtype=np.float32)
 
@@ -105,11 +112,7 @@ class Noise:
             outer.append(slice(new // 2 - reach // 2, new // 2 - reach // 2 + reach))
         result[tuple(outer)] = centred[tuple(inner)]
         power = np.maximum(scipy.fft.rfftn(scipy.fft.ifftshift(result)).real, 0)
-        counts = np.full(power.shape, 2.0)
-        counts[..., 0] = 1
-        if shape[-1] % 2 == 0:
-            counts[..., -1] = 1
-        return np.asarray(power * (np.prod(shape) / (power * counts).sum()))
+        return np.asarray(power / scipy.fft.irfftn(power, s=shape, axes=_all(shape)).flat[0])
 
 
 def place_terms(centres: Array) -> Array:

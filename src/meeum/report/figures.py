@@ -63,18 +63,18 @@ def preview(
 ) -> Image.Image:
     """A plane (rows, columns), nan where there is no data, in physical proportions; `voxel_size` in µm."""
     layout, limits = arrange(values2d.shape, voxel_size), _widened(limits)
-    unit = _upright(unit_label, layout.font)
+    unit = upright_text(unit_label, layout.font)
     labels = _tick_labels(limits, layout)
-    right = layout.bar[0] + layout.sized(35) + max(_length(text, layout.font) for text in (_WIDEST_LABEL, *labels))
-    width = max(right + unit.width, layout.origin[0] + _length(title, layout.sized(18))) + layout.sized(12)
+    right = layout.bar[0] + layout.sized(35) + max(text_width(text, layout.font) for text in (_WIDEST_LABEL, *labels))
+    width = max(right + unit.width, layout.origin[0] + text_width(title, layout.sized(18))) + layout.sized(12)
     bottom = max(
         layout.origin[1] + layout.height + layout.sized(34 if voxel_size else 12),
         layout.bar[1] + layout.bar_height + layout.sized(12),
     )
     canvas = Image.new("RGB", (width, max(bottom, layout.bar[1] + unit.height) + layout.sized(2)), _PAGE)
     draw = ImageDraw.Draw(canvas)
-    _write(draw, (layout.origin[0], layout.sized(19)), title, layout.sized(18))
-    canvas.paste(_coloured(_resized(values2d, layout.height, layout.width), colormap, limits), layout.origin)
+    write_text(draw, (layout.origin[0], layout.sized(19)), title, layout.sized(18))
+    canvas.paste(coloured(resized(values2d, layout.height, layout.width), colormap, limits), layout.origin)
     _draw_colour_bar(canvas, layout, colormap, limits)
     canvas.paste(unit, (right, layout.bar[1] + max(0, layout.bar_height - unit.height) // 2))
     if voxel_size:
@@ -92,7 +92,7 @@ def arrange(shape: tuple[int, ...], voxel_size: VoxelSize) -> Layout:
     return Layout(height, width)
 
 
-def _resized(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+def resized(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """The nearest voxel for each pixel: an average would hide the very noise that is to be seen."""
     rows = (np.arange(height) + 0.5) * values.shape[0] // height
     columns = (np.arange(width) + 0.5) * values.shape[1] // width
@@ -100,7 +100,7 @@ def _resized(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return nearest
 
 
-def _coloured(values: NDArray[Any], colormap: str, limits: Limits) -> Image.Image:
+def coloured(values: NDArray[Any], colormap: str, limits: Limits) -> Image.Image:
     known = np.isfinite(values)
     share = np.where(known, (values.astype(np.float64) - limits[0]) / (limits[1] - limits[0]), 0).clip(0, 1)
     colours = np.asarray(Colormap(colormap)(share, bytes=True))[..., :3]
@@ -126,19 +126,19 @@ def _draw_colour_bar(canvas: Image.Image, layout: Layout, colormap: str, limits:
     """The highest value on top, ticks and their labels to the right."""
     (x, y), height, width = layout.bar, layout.bar_height, layout.sized(18)
     ramp = np.linspace(limits[1], limits[0], height)[:, None].repeat(width, axis=1)
-    canvas.paste(_coloured(ramp, colormap, limits), (x, y))
+    canvas.paste(coloured(ramp, colormap, limits), (x, y))
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((x, y, x + width - 1, y + height - 1), outline=_FRAME)
     for mark in _ticks(limits, layout):
         level = y + round((limits[1] - mark.value) / (limits[1] - limits[0]) * (height - 1))
         draw.line((x + width, level, x + width + layout.sized(5), level), fill=_FRAME)
-        _write(draw, (x + width + layout.sized(9), level), mark.label, layout.font)
+        write_text(draw, (x + width + layout.sized(9), level), mark.label, layout.font)
 
 
-def _upright(text: str, size: int) -> Image.Image:
+def upright_text(text: str, size: int) -> Image.Image:
     """Text from bottom to top."""
-    flat = Image.new("RGB", (max(1, _length(text, size)), size + 6), _PAGE)
-    _write(ImageDraw.Draw(flat), (0, (size + 6) // 2), text, size)
+    flat = Image.new("RGB", (max(1, text_width(text, size)), size + 6), _PAGE)
+    write_text(ImageDraw.Draw(flat), (0, (size + 6) // 2), text, size)
     return flat.rotate(90, expand=True)
 
 
@@ -150,22 +150,22 @@ def _draw_scale_bar(draw: ImageDraw.ImageDraw, layout: Layout, pixels_per_um: fl
     x, y = layout.origin[0], layout.origin[1] + layout.height + layout.sized(12)
     end = x + max(1, round(length * pixels_per_um))
     draw.rectangle((x, y, end - 1, y + layout.sized(3)), fill=_INK)
-    _write(draw, (end + layout.sized(8), y + layout.sized(2)), f"{length:.6g} µm", layout.font)
+    write_text(draw, (end + layout.sized(8), y + layout.sized(2)), f"{length:.6g} µm", layout.font)
 
 
-def _write(draw: ImageDraw.ImageDraw, place: Place, text: str, size: int) -> None:
+def write_text(draw: ImageDraw.ImageDraw, place: Place, text: str, size: int) -> None:
     """Text from x on, its digits centred on y."""
     font, baseline = ImageFont.load_default(size), place[1] + round(0.36 * size)
     draw.text((place[0], baseline), _drawable(text), font=font, fill=_INK, anchor="ls")
     for index in (i for i, letter in enumerate(text) if letter in _MICRO):
-        stem = place[0] + _length(text[:index], size) + 1
+        stem = place[0] + text_width(text[:index], size) + 1
         draw.line((stem, baseline - 2, stem, baseline + round(0.22 * size)), fill=_INK)
 
 
 def _drawable(text: str) -> str:
-    """The font that comes with pillow has ASCII only; a micro sign becomes a u, to which `_write` adds the tail."""
+    """The font that comes with pillow has ASCII only; a micro sign becomes a u, to which `write_text` adds the tail."""
     return text.translate(dict.fromkeys(map(ord, _MICRO), "u")).encode("ascii", "replace").decode()
 
 
-def _length(text: str, size: int) -> int:
+def text_width(text: str, size: int) -> int:
     return math.ceil(ImageFont.load_default(size).getlength(_drawable(text)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from meeum.report.figures import Limits, _coloured, _length, _resized, _upright, _write
+from meeum.report.figures import Limits, coloured, resized, text_width, upright_text, write_text
 from meeum.report.ticks import Tick, ticks
 
 Place = tuple[int, int]  # x, y
@@ -36,7 +36,7 @@ class Axis:
     stretch: float = 1.0
 
     @property
-    def length(self) -> float:
+    def text_width(self) -> float:
         return (self.high - self.low) * self.stretch
 
 
@@ -56,12 +56,12 @@ def draw(sections: Sequence[Section], *, title: str, colormap: str, limits: Limi
     top, tallest = 24 + TITLE + (ROOM if any(s.columns.um for s in sections) else 0), max(h for _, h in sizes)
     lefts = _lefts(sections, [width for width, _ in sizes])
     bar = lefts[-1] + GAP
-    right = max(bar + 18 + TICK + 10 + _widest(limits, tallest) + FONT + 6, lefts[0] + _length(title, TITLE)) + 12
+    right = max(bar + 18 + TICK + 10 + _widest(limits, tallest) + FONT + 6, lefts[0] + text_width(title, TITLE)) + 12
     canvas = Image.new("RGB", (right, top + tallest + ROOM + 8), _PAGE)
     pen = ImageDraw.Draw(canvas)
-    _write(pen, (lefts[0], 12 + TITLE // 2), title, TITLE)
+    write_text(pen, (lefts[0], 12 + TITLE // 2), title, TITLE)
     for section, left, (width, height) in zip(sections, lefts, sizes, strict=False):
-        canvas.paste(_coloured(_resized(section.values, height, width), colormap, limits), (left, top))
+        canvas.paste(coloured(resized(section.values, height, width), colormap, limits), (left, top))
         pen.rectangle((left, top, left + width - 1, top + height - 1), outline=_FRAME)
         _draw_columns(pen, section.columns, (left, top), (width, height))
         _draw_rows(canvas, section.rows, (left, top), (width, height))
@@ -104,8 +104,12 @@ def _draw_columns(pen: ImageDraw.ImageDraw, axis: Axis, origin: Place, size: Pla
         edge, way = (top, -1) if opposite else (top + height, 1)
         for mark, along in _marks(scale, width, 52):
             pen.line((left + along, edge, left + along, edge + way * TICK), fill=_FRAME)
-            _write(pen, (left + along - _length(mark.label, FONT) // 2, edge + way * (TICK + 10)), mark.label, FONT)
-        _write(pen, (left + (width - _length(scale.label, FONT)) // 2, edge + way * (TICK + 29)), scale.label, FONT)
+            write_text(
+                pen, (left + along - text_width(mark.label, FONT) // 2, edge + way * (TICK + 10)), mark.label, FONT
+            )
+        write_text(
+            pen, (left + (width - text_width(scale.label, FONT)) // 2, edge + way * (TICK + 29)), scale.label, FONT
+        )
 
 
 def _draw_rows(canvas: Image.Image, axis: Axis, origin: Place, size: Place) -> None:
@@ -116,9 +120,9 @@ def _draw_rows(canvas: Image.Image, axis: Axis, origin: Place, size: Place) -> N
         edge, way = (left + width, 1) if opposite else (left, -1)
         for mark, along in _marks(scale, height, 34):
             pen.line((edge, top + along, edge + way * TICK, top + along), fill=_FRAME)
-            start = edge + TICK + 4 if opposite else edge - TICK - 4 - _length(mark.label, FONT)
-            _write(pen, (start, top + along), mark.label, FONT)
-        word = _upright(scale.label, FONT)
+            start = edge + TICK + 4 if opposite else edge - TICK - 4 - text_width(mark.label, FONT)
+            write_text(pen, (start, top + along), mark.label, FONT)
+        word = upright_text(scale.label, FONT)
         x = edge + ROOM - 4 if opposite else edge - ROOM - word.width + 2
         canvas.paste(word, (x, top + (height - word.height) // 2))
 
@@ -129,17 +133,17 @@ def _draw_bar(
     """The highest value on top."""
     (x, y), width = origin, 18
     ramp = np.linspace(limits[1], limits[0], height)[:, None].repeat(width, axis=1)
-    canvas.paste(_coloured(ramp, colormap, limits), origin)
+    canvas.paste(coloured(ramp, colormap, limits), origin)
     pen = ImageDraw.Draw(canvas)
     pen.rectangle((x, y, x + width - 1, y + height - 1), outline=_FRAME)
     for mark, along in _marks(Axis("", *limits), height, 45):
         level = y + height - 1 - min(along, height - 1)
         pen.line((x + width, level, x + width + TICK, level), fill=_FRAME)
-        _write(pen, (x + width + TICK + 4, level), mark.label, FONT)
-    word = _upright(unit_label, FONT)
+        write_text(pen, (x + width + TICK + 4, level), mark.label, FONT)
+    word = upright_text(unit_label, FONT)
     canvas.paste(word, (x + width + TICK + 10 + _widest(limits, height), y + max(0, (height - word.height) // 2)))
 
 
 def _widest(limits: Limits, height: int) -> int:
     """Pixels of the longest label of the colour bar."""
-    return max(_length(mark.label, FONT) for mark, _ in _marks(Axis("", *limits), height, 45))
+    return max(text_width(mark.label, FONT) for mark, _ in _marks(Axis("", *limits), height, 45))

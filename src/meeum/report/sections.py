@@ -36,7 +36,7 @@ class Axis:
     stretch: float = 1.0
 
     @property
-    def text_width(self) -> float:
+    def length(self) -> float:
         return (self.high - self.low) * self.stretch
 
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -340,7 +341,7 @@ def test_measuring_the_speed_leaves_the_run_as_it_was():
 
 def test_steps_fill_the_minutes_with_the_faster_precision(monkeypatch):
     seconds = {"float32": 0.5, "bfloat16": 0.2}
-    monkeypatch.setattr(training, "_seconds_per_step", lambda *given: seconds[given[-1]])
+    monkeypatch.setattr(training, "_timed_steps", lambda *given: repeat(seconds[given[-1]]))
     # Every 25 steps six batches are validated, at a third of a step each.
     with_validation = 1 + 6 / 3 / 25
     found = planned(chosen(steps=None, minutes=2, precision="auto"))
@@ -351,6 +352,12 @@ def test_steps_fill_the_minutes_with_the_faster_precision(monkeypatch):
     assert planned(chosen(steps=7, minutes=2, precision="auto")).steps == 7
     seconds["bfloat16"] = 0.9
     assert planned(chosen(steps=None, minutes=2, precision="auto")).precision == "float32"
+
+
+def test_a_machine_that_is_busy_for_some_steps_does_not_change_the_precision(monkeypatch):
+    times = {"float32": [0.5] * 6, "bfloat16": [0.2, 0.9, 0.9, 0.2, 0.9, 0.9]}
+    monkeypatch.setattr(training, "_timed_steps", lambda *given: iter(times[given[-1]]))
+    assert planned(chosen(steps=None, minutes=2, precision="auto")).precision == "bfloat16"
 
 
 def test_a_precision_that_does_not_work_here_is_not_chosen(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 
@@ -21,6 +21,7 @@ from meeum.patches import TRAIN, Pool, draw, judged
 from meeum.settings import Settings, TrainingSettings
 
 VALIDATION_PATCHES = 16
+TRIAL_STEPS = 6  # of each precision, to see which is faster
 LEAST_BETWEEN = 25  # steps between two of them
 VALIDATIONS = 40  # how often, over a whole run, the held-out loss is taken
 
@@ -153,14 +154,18 @@ def validate(network: nn.Module, pool: Pool, objective: Objective, settings: Tra
 
 
 def plan_steps(state: State, pool: Pool, objective: Objective, settings: Settings) -> Settings:
-    """Choose precision by measuring it, and the number of steps that fill `training.minutes`, on this machine."""
+    """Choose precision by measuring it, and the number of steps that fill `training.minutes`, on this machine.
+
+    The fastest step decides between precisions, the median one how many fit: other work on the machine slows some.
+    """
     training = settings.training
     choices = ["float32", "bfloat16"] if training.precision == "auto" else [training.precision]
     began = time.monotonic()
-    seconds = {choice: _seconds_per_step(state, pool, objective, settings, choice) for choice in choices}
-    precision = min(seconds, key=lambda choice: seconds[choice])
+    seconds = _trial_seconds(state, pool, objective, settings, choices)
+    precision = min(seconds, key=lambda choice: min(seconds[choice]))
     left = max(training.minutes * 60 - (time.monotonic() - began), 0.0)
-    steps = training.steps or _steps_in(left / seconds[precision], _settled(training.batch, "batch"))
+    each = sorted(seconds[precision])[len(seconds[precision]) // 2]
+    steps = training.steps or _steps_in(left / each, _settled(training.batch, "batch"))
     return settings.changed("training", precision=precision, steps=steps)
 
 
@@ -171,23 +176,34 @@ def _steps_in(room: float, batch: int) -> int:
     return max(1, round(room / (1 + validation / between)))
 
 
-def _seconds_per_step(state: State, pool: Pool, objective: Objective, settings: Settings, precision: str) -> float:
-    """Median time of a few steps of a copy; infinite where the precision does not work here."""
-    copied = copy.deepcopy(state)
+def _trial_seconds(
+    state: State, pool: Pool, objective: Objective, settings: Settings, choices: Sequence[str]
+) -> dict[str, list[float]]:
+    """Times of a few steps of each precision, in turns; the first of each, which sets things up, left out."""
+    trials = {choice: _timed_steps(copy.deepcopy(state), pool, objective, settings, choice) for choice in choices}
+    times: dict[str, list[float]] = {choice: [] for choice in choices}
+    began = time.monotonic()
+    for _ in range(TRIAL_STEPS):
+        for choice, trial in trials.items():
+            times[choice].append(next(trial))
+        if time.monotonic() - began > settings.training.minutes * 3 * len(choices):
+            break
+    return {choice: row[1:] or row for choice, row in times.items()}
+
+
+def _timed_steps(state: State, pool: Pool, objective: Objective, settings: Settings, precision: str) -> Iterator[float]:
+    """Seconds of each step; infinite where the precision does not work here."""
     trial = settings.training.model_copy(update={"precision": precision, "steps": 1_000_000})
-    times = []
-    try:
-        for _ in range(6):
-            began = time.monotonic()
-            _step(copied, pool, objective, trial, 1e-6)
-            times.append(time.monotonic() - began)
-            if sum(times) > settings.training.minutes * 3:
-                break
-    except (RuntimeError, MeeumError):
-        if precision == "float32":
-            raise
-        return math.inf
-    return sorted(times[1:] or times)[len(times[1:]) // 2]
+    while True:
+        began = time.monotonic()
+        try:
+            _step(state, pool, objective, trial, 1e-6)
+        except (RuntimeError, MeeumError):
+            if precision == "float32":
+                raise
+            yield math.inf
+        else:
+            yield time.monotonic() - began
 
 
 def _mixed(seed: int, step: int) -> int:

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from meeum import views
+from meeum import band, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import place
@@ -84,7 +84,20 @@ def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterato
         for region, values in predict(volume.frame(index), model, device=device):
             frame[region] = values
             done += values.size
-            yield done / result.size
+            if done % frame.size:
+                yield done / result.size
+        _limit_band(frame, volume.frame(index), model)
+        yield done / result.size
+
+
+def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
+    """Where the settings ask for it, it applies, and every voxel was measured."""
+    chosen, noise = model.settings.prediction, model.noise
+    if not chosen.band_limit or noise is None or band.obstacle(noisy, noise, memory_gb=chosen.memory_gb):
+        return
+    values = noisy.read()
+    if noisy.valid(values).all():
+        band.keep_within(denoised, values, noise)
 
 
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:

@@ -107,6 +107,9 @@ class PredictionSettings(Section):
     flips: bool | None = Field(
         None, description="mean over flipped copies, where noise has no direction; empty = chosen with objective = auto"
     )
+    band_limit: bool = Field(
+        True, description="where coloured noise shows that the input's spectrum is empty, add nothing"
+    )
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
     mixing: bool = Field(
         False, description="masked: mix the noisy image back in by the share that makes the squared error least"

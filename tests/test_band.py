@@ -1,0 +1,84 @@
+"""The band limit: nothing is added where the input's spectrum is empty, and nothing changes elsewhere."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from meeum import api, band, phantom
+from meeum.noise import measure
+from meeum.settings import assumed, override
+
+SHAPE = (24, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return phantom.make(SHAPE, seed=1, settings=phantom.PhantomSettings(noise_std=2e-3))
+
+
+@pytest.fixture(scope="module")
+def noise(made):
+    return measure(made.noisy)
+
+
+def spectrum(image):
+    return scipy.fft.rfftn(image.astype(float) - image.mean(dtype=float))
+
+
+def spoiled(made, rng):
+    """The truth with errors at every frequency, as a network makes them."""
+    return (made.truth.read() + rng.normal(0, 1e-3, SHAPE)).astype(np.float32)
+
+
+def test_no_empty_frequency_holds_more_than_the_input(made, noise, rng):
+    image, noisy = spoiled(made, rng), made.noisy.read()
+    before, power = np.abs(spectrum(image)) ** 2, np.abs(spectrum(noisy)) ** 2
+    empty = power < band.EMPTY * noise.std**2 * noisy.size
+    assert empty.mean() > 0.3 and before[empty].sum() > 4 * power[empty].sum()
+    band.keep_within(image, noisy, noise)
+    after = np.abs(spectrum(image)) ** 2
+    assert after[empty].sum() <= 1.01 * power[empty].sum()
+    np.testing.assert_allclose(after[~empty], before[~empty], rtol=0.02, atol=1e-3 * before.mean())
+
+
+def test_the_missing_cone_stays_empty_and_the_result_comes_nearer_to_the_truth(made, noise, rng):
+    image, truth = spoiled(made, rng), made.truth.read()
+    outside = ~phantom.optical_support(SHAPE, made.optics)[..., : SHAPE[-1] // 2 + 1]
+    error = np.square(image - truth).mean()
+    band.keep_within(image, made.noisy.read(), noise)
+    assert np.square(image - truth).mean() < 0.7 * error
+    assert (np.abs(spectrum(image)[outside]) ** 2).sum() <= 1.01 * (
+        np.abs(spectrum(made.noisy.read())[outside]) ** 2
+    ).sum()
+
+
+def test_a_result_that_adds_nothing_is_left_alone(made, noise):
+    image = made.noisy.read()
+    band.keep_within(image, made.noisy.read(), noise)
+    np.testing.assert_allclose(image, made.noisy.read(), atol=1e-6)
+
+
+def test_white_noise_and_lack_of_memory_are_obstacles(made, noise):
+    assert band.obstacle(made.noisy, noise, memory_gb=2) == ""
+    flat = replace(noise, spectrum=np.ones_like(noise.spectrum))
+    assert "white" in band.obstacle(made.noisy, flat, memory_gb=2)
+    assert "memory_gb" in band.obstacle(made.noisy, noise, memory_gb=1e-4)
+
+
+@pytest.mark.parametrize("part", ["all", "with a hole"])
+def test_prediction_keeps_within_the_band_where_all_was_measured(made, part):
+    volume = made.noisy if part == "all" else made.noisy.with_data(np.where(np.arange(64) < 4, 0, made.noisy.read()))
+    volume = volume if part == "all" else replace(volume, no_data=0.0)
+    words = ["training.objective=auto", "training.steps=8", "training.precision=float32", "prediction.flips=False"]
+    model = api.train(volume, override(assumed(SHAPE), words))
+    free = replace(model, settings=model.settings.changed("prediction", band_limit=False))
+    kept, unkept = (api.denoise(volume, m).read() for m in (model, free))
+    if part == "all":
+        by_hand = unkept.copy()
+        band.keep_within(by_hand, volume.read(), model.noise)
+        np.testing.assert_array_equal(kept, by_hand)
+        assert not np.array_equal(kept, unkept)
+    else:
+        np.testing.assert_array_equal(kept, unkept)

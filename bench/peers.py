@@ -20,6 +20,7 @@ import torch
 from datasets import NOTES, load, note, psnr
 from methods import METHODS, TRAINED_FOR, cpu_seconds
 from page import put
+from PIL import Image
 
 
 def main():
@@ -51,6 +52,7 @@ def parse():
     parser.add_argument("--images", type=int, help="score the first so many images of a group only")
     parser.add_argument("--careamics", type=Path, help="python of CAREamics' environment (README.md here)")
     parser.add_argument("--words", nargs="+", default=[], help="section.key=value, for meeum")
+    parser.add_argument("--pictures", type=Path, help="folder for a picture of each result: noisy, denoised, truth")
     parser.add_argument("--results", type=Path, default=Path("bench-results.jsonl"), help="file to append to")
     parser.add_argument("--table", type=Path, help="make the tables of this results file instead")
     parser.add_argument("--keep", action="store_true", help="put them into docs/benchmarks.md")
@@ -75,6 +77,8 @@ def run(made, name, seed, args):
             denoised, chosen = function(made, seed, args)
         facts |= costs(cost, chosen)
         rows = [{"group": group, **scores(made, group, images)} for group, images in denoised.items()]
+        if args.pictures:
+            draw(args.pictures, f"{made.name}-{name}-{seed}", made, denoised)
     except Exception as error:  # a peer that fails is a line of the table, not the end of it
         rows = [{"group": group, "error": f"{type(error).__name__}: {error}"} for group in made.groups]
         chosen = {}
@@ -114,6 +118,17 @@ def scores(made, group, images):
     before = [psnr(made, truth, noisy.read()) for noisy, truth in pairs]
     means = {"psnr": after, "noisy_psnr": before, "mean_shift": shifts}
     return {**{name: float(np.mean(values)) for name, values in means.items()}, "scored": len(pairs)}
+
+
+def draw(folder, name, made, denoised):
+    """Noisy, denoised and true image (middle plane of a volume) side by side, one grey scale, per group."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for group, images in denoised.items():
+        noisy, truth = made.groups[group][0]
+        planes = [image if image.ndim == 2 else image[len(image) // 2] for image in (noisy.read(), images[0], truth)]
+        low, high = np.percentile(planes[-1], (0.2, 99.8))
+        row = np.clip((np.concatenate(planes, axis=1) - low) / max(high - low, 1e-12), 0, 1)
+        Image.fromarray((255 * row).astype(np.uint8)).save(folder / f"{name}-{group}.png")
 
 
 def machine():

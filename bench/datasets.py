@@ -44,6 +44,8 @@ TRAINED_ON_ITSELF = "Trained on what it denoises; the supervised network has see
 FMD = ("fish", "mice", "BPAE_R", "BPAE_G", "BPAE_B")
 TIRF = ("0010", "0020", "0050", "0100")
 NOTES = {f"bsd_{name}": f"The clean images with {words}." for name, (words, _) in NOISES.items()} | {
+    "bsd_white25_all": "The images of `bsd_white25`, but trained on the noisy images to be denoised, too, as a user "
+    "would; the supervised network has seen their truth.",
     "hl60": "`hl60_noisy_odt_0` (35 angles, 0.1 rad of phase noise) against `hl60_full140`. " + TRAINED_ON_ITSELF,
     "fdtd": "`fdtd_noisy` (0.2 rad of phase noise) against `fdtd_clean`. " + TRAINED_ON_ITSELF,
     "even70": "`hl60_even70` against `hl60_odd70`, the other half of the angles: there is no truth. The other half's "
@@ -94,6 +96,7 @@ def load(name, folder, *, images=None):
 
 def bsd(folder, which):
     """400 training images of 180x180; BSD68 and Set12 score. Each draws its noise from its own generator."""
+    which, _, scope = which.partition("_")
     noise = NOISES[which][1]
     clean = {name: archive(folder / "bsd" / f"{name}.npz") for name in ("train400", "bsd68", "set12")}
     noisy = {}
@@ -101,7 +104,9 @@ def bsd(folder, which):
         rng = np.random.default_rng([25, seed])
         noisy[name] = [Volume(noise(image, rng).astype(np.float32), "YX") for image in images]
     groups = {name: list(zip(noisy[name], clean[name], strict=True)) for name in ("bsd68", "set12")}
-    made = DataSet(f"bsd_{which}", noisy["train400"], clean["train400"], groups)
+    seen = list(clean) if scope == "all" else ["train400"]
+    train, targets = ([image for name in seen for image in images[name]] for images in (noisy, clean))
+    made = DataSet("_".join(filter(None, ("bsd", which, scope))), train, targets, groups)
     made.photons = (GAIN, READ) if which == "poisson" else None
     if which == "coloured25":
         y, x = np.ogrid[-16:17, -16:17]

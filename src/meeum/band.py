@@ -32,8 +32,8 @@ def keep_within(denoised: Array, noisy: Array, noise: Noise) -> None:
     """Lower, in place, every empty frequency of a denoised frame to what the noisy one holds there; any axes.
 
     Optics pass a band with a missing cone, and what a network puts outside of it is an error whatever the truth. The
-    noise fills the band, so that emptiness is seen in the data: |Y|² below a tenth of the noise's mean power. The mean of
-    the frame becomes that of the noisy one, which a network may miss.
+    noise fills the band, so that emptiness is seen in the data: |Y|² below a tenth of the noise's mean power. The mean
+    of the frame becomes that of the noisy one, which a network may miss.
     """
     mean = np.float32(noisy.mean(dtype=np.float64))
     before, after = (scipy.fft.rfftn(image - mean) for image in (noisy, denoised))

@@ -38,7 +38,8 @@ def route(
     axes = "ZYX"[-len(noise.sides) :]
     directions = directed(noise)
     turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
-    settings = settings.changed("training", objective="recorrupted", turn=turn, swap=settings.training.swap and not anisotropic(noise))
+    swap = settings.training.swap and not anisotropic(noise)
+    settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
     if settings.prediction.flips is None:

@@ -104,12 +104,8 @@ class PredictionSettings(Section):
     draws: int = Field(
         0, ge=0, le=64, description="recorrupted: mean over so many noisy copies; 0 = of the image itself (Pang 2021)"
     )
-    flips: bool | None = Field(
-        None, description="mean over flipped copies, where noise has no direction; empty = chosen with objective = auto"
-    )
-    band_limit: bool = Field(
-        True, description="where coloured noise shows that the input's spectrum is empty, add nothing"
-    )
+    flips: bool | None = Field(None, description="mean over flips; empty = with auto, where noise has no direction")
+    band_limit: bool = Field(True, description="coloured noise: add nothing where the input's spectrum is empty")
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
     mixing: bool = Field(
         False, description="masked: mix the noisy image back in by the share that makes the squared error least"

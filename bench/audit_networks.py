@@ -8,7 +8,6 @@ Each kind of misbehaviour is one that was met with other tools; `expected` names
 
 import argparse
 import subprocess
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,8 +25,7 @@ from meeum.patches import Normalisation
 from meeum.settings import assumed, override
 
 AUTO = ["training.objective=auto"]
-MASKED = ["training.objective=masked", "masking.mask_size=5"]
-CROP = (slice(38, 102), slice(22, 118), slice(22, 118))  # the cell of the tomogram
+MASKED = ["training.objective=masked", "masking.mask_size=5", "masking.footprint=0"]
 
 
 class Transposed(nn.Module):
@@ -73,7 +71,7 @@ class Case:
     """Settings, steps, what is done to the finished model, and the measures that ought to object (none: it is good)."""
 
     words: list
-    steps: int = 500
+    steps: int = 400
     spoil: object = None
     expected: tuple = ()
 
@@ -121,9 +119,7 @@ CASES = {
     "G, a tenth of the image's std": Case(
         [*MASKED, "masking.masking=G", "masking.mask_std=TENTH"], expected=("noise left",)
     ),
-    "UPS, one voxel, window 3": Case(
-        ["training.objective=masked", "masking.mask_size=3", "masking.masking=UPS"], expected=("noise left",)
-    ),
+    "UPS, one voxel, window 3": Case([*MASKED, "masking.mask_size=3", "masking.masking=UPS"], expected=("noise left",)),
     "wrong gain": Case(AUTO, spoil=gained, expected=("gain",)),
     "wrong offset": Case(AUTO, spoil=shifted, expected=("offset",)),
     "wrong sign": Case(AUTO, spoil=inverted, expected=("inversion",)),
@@ -141,6 +137,7 @@ def main():
         return
     for volume in args.volume:
         noisy, truth = load(volume, args.data)
+        args.now = volume
         for name in args.case:
             head = {"volume": volume, "case": name}
             if not any(all(row[key] == head[key] for key in head) for row in recorded(args.results)):
@@ -163,6 +160,7 @@ def parse():
     parser.add_argument("--careamics", type=Path, help="python of CAREamics' environment (README.md here)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pictures", type=Path, help="folder for a picture of each result: noisy, denoised, truth")
+    parser.add_argument("--runs", type=Path, default=Path("bench-networks"), help="folder for models and results")
     parser.add_argument("--results", type=Path, default=Path("bench-networks.jsonl"), help="file to append to")
     parser.add_argument("--table", type=Path, help="make the table of this results file instead")
     parser.add_argument("--keep", action="store_true", help="put the table into docs/audit.md")
@@ -178,7 +176,7 @@ def simulated(**settings):
 
 def hl60(data):
     noisy, truth = (api.read(data / "hl60" / f"hl60_{name}.h5") for name in ("noisy_odt_0", "full140"))
-    return noisy.with_data(noisy.read(CROP)), truth.read(CROP)
+    return noisy.with_data(noisy.read()), truth.read()
 
 
 VOLUMES = {
@@ -193,27 +191,36 @@ def load(name, data):
 
 
 def one(noisy, truth, name, args):
-    """Train, spoil, audit: with the model where it tells the whole of what was done, without where it was spoiled."""
-    case, values = CASES[name], noisy.read()
-    words = [word.replace("TENTH", f"{0.1 * float(values.std()):.3g}") for word in case.words]
-    model = api.train(noisy, override(assumed(noisy.shape), [*words, f"training.steps={case.steps}"]))
-    clean = case.spoil(noisy, model) if case.spoil else api.denoise(noisy, model).read()
+    """Audit one network: asked where it made the result alone, by its result where something was done to that."""
+    case, folder = CASES[name], args.runs / f"{args.now}-{plain(name)}"
+    if not (folder / "clean.npy").exists():
+        words = [word.replace("TENTH", f"{0.1 * float(noisy.read().std()):.3g}") for word in case.words]
+        model = api.train(noisy, override(assumed(noisy.shape), [*words, f"training.steps={case.steps}"]))
+        clean = case.spoil(noisy, model) if case.spoil else api.denoise(noisy, model).read()
+        api.save(model, folder)
+        np.save(folder / "clean.npy", clean)
+    model, clean = api.load(folder), np.load(folder / "clean.npy", allow_pickle=False)
     found = meeum.audit(noisy, noisy.with_data(clean), model=None if case.spoil else model, noise=model.noise)
-    return {"clean": clean, "expected": list(case.expected), **judged(found, values, clean, truth)}
+    return {"clean": clean, "expected": list(case.expected), **judged(found, noisy.read(), clean, truth)}
 
 
 def careamics(noisy, truth, args):
-    """CAREamics N2V with its defaults for two minutes, judged from its result alone."""
-    worker, values = Path(__file__).with_name("careamics_worker.py"), noisy.read()
-    with tempfile.TemporaryDirectory() as folder:
-        given, output = Path(folder) / "noisy.npy", Path(folder) / "denoised.npy"
-        np.save(given, values)
+    """CAREamics N2V with its defaults for two CPU-minutes, judged from its result alone."""
+    worker, folder = Path(__file__).with_name("careamics_worker.py"), args.runs / f"{args.now}-careamics"
+    output = folder / "clean.npy"
+    if not output.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "noisy.npy", noisy.read())
         words = ["--axes", "ZYX", "--patch", "32", "32", "32", "--cpu-seconds", "120", "--seed", "1", "--workers", "0"]
-        command = [args.careamics, worker, "--input", given, "--output", output, "--threads", args.threads, *words]
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
-        clean = np.load(output, allow_pickle=False)
+        command = [args.careamics, worker, "--input", folder / "noisy.npy", "--output", output, *words]
+        subprocess.run([str(word) for word in (*command, "--threads", args.threads)], check=True, capture_output=True)
+    clean = np.load(output, allow_pickle=False)
     found = meeum.audit(noisy, noisy.with_data(clean))
-    return {"clean": clean, "expected": [], **judged(found, values, clean, truth)}
+    return {"clean": clean, "expected": [], **judged(found, noisy.read(), clean, truth)}
+
+
+def plain(name):
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
 def judged(found, noisy, clean, truth):
@@ -241,7 +248,7 @@ def draw(folder, name, images):
     planes = [image[len(image) // 2] for image in images]
     low, high = np.percentile(planes[-1], (0.2, 99.8))
     row = np.clip((np.concatenate(planes, axis=1) - low) / (high - low), 0, 1)
-    path = folder / f"{name.replace(' ', '_').replace(',', '')}.png"
+    path = folder / f"{plain(name)}.png"
     Image.fromarray((255 * row).astype(np.uint8)).resize((2 * row.shape[1], 2 * row.shape[0]), 0).save(path)
     return path
 

@@ -82,6 +82,7 @@ def test_run_folder_is_complete(ran: tuple[Path, Outcome, str]) -> None:
         "metrics.csv",
         "model.safetensors",
         "summary.json",
+        "audit.json",
         "report.html",
         "results/0.hdf",
         "results/cell_denoised.TCF",
@@ -155,7 +156,7 @@ def test_report_names_image_command_and_assumption(ran: tuple[Path, Outcome, str
         "cell.TCF",
         "meeum denoise",
         "recorrupted: the noise is",
-        "estimated error",
+        "could not be told",
         "results/0.hdf",
         "data:image/png;base64",
     ):
@@ -165,16 +166,18 @@ def test_report_names_image_command_and_assumption(ran: tuple[Path, Outcome, str
 
 
 def test_plain_output_tells_stages_and_where_things_lie(ran: tuple[Path, Outcome, str]) -> None:
-    # Four steps of training shift the means, and that is said; here the rest counts.
-    lines = [line for line in ran[1].out.splitlines() if not line.startswith("Note: the mean of")]
+    lines = ran[1].out.splitlines()
     assert lines[0].startswith("Note: no settings given: the noise is measured, and the training chosen by it")
     assert any(line.startswith("Note: recorrupted: the noise is") for line in lines)
-    assert any(line.startswith("Note: estimated error without truth: ") and " RI rms (" in line for line in lines)
     lines = [line for line in lines if not line.startswith("Note: ")]
     assert any(line.startswith("Training: step 1/4, loss ") and line.endswith(" left") for line in lines)
     assert any(line.startswith("Training: step 4/4, loss ") for line in lines)
     assert any(line.startswith("Denoising: done (") for line in lines)
-    assert lines[-6:-4] == ["Writing results: done", "Writing report: done"]
+    ends = [line for line in lines if line.startswith(("Writing", "Audit"))]
+    assert ends[0] == "Writing results: done"
+    assert re.fullmatch(r"Audit: done \(\S+ s\)", ends[-2])
+    assert ends[-1] == "Writing report: done"
+    assert re.fullmatch(r"audit +\S (fail|warn|cannot tell|pass) .*\(\S+ s\)", lines[-5])
     assert lines[-4:] == [
         f"result  {ran[0]}/results/0.hdf",
         f"result  {ran[0]}/results/cell_denoised.TCF",
@@ -211,17 +214,18 @@ def test_terminal_shows_one_bar_per_stage(images: Path, here: Path, monkeypatch:
     shown = _without_notes(shown)
     assert re.fullmatch(r"Training +\| step 40/40, loss \d+\.\d{4}", shown[1])
     assert re.fullmatch(r"Denoising +\| done \(.+ million voxels per second\)", shown[2])
-    assert [" ".join(line.split()) for line in (shown[0], *shown[3:5])] == [
+    assert re.fullmatch(r"Audit +\| done \(\S+ s\)", shown[4])
+    assert [" ".join(line.split()) for line in (shown[0], shown[3], shown[5])] == [
         "Preparing | done",
         "Writing results | done",
         "Writing report | done",
     ]
-    assert [line.split()[0] for line in shown[5:]] == ["result", "result", "report", "model"]
+    assert [line.split()[0] for line in shown[6:]] == ["result", "result", "report", "model"]
 
 
 def _without_notes(lines: list[str]) -> list[str]:
-    """Notes may be wrapped over several lines of the screen."""
-    stages = ("Preparing", "Training", "Denoising", "Writing", "result", "report", "model")
+    """Notes may be wrapped over several lines of the screen; so may the audit's findings."""
+    stages = ("Preparing", "Training", "Denoising", "Writing", "Audit", "result", "report", "model")
     return [line for line in lines if line.startswith(stages)]
 
 

@@ -12,10 +12,12 @@ from cmap import Colormap
 from PIL import Image
 from scipy import ndimage
 
-from meeum.audit import pair_statistics
+from meeum.audit import Finding, Picture, gather, judge, pair_statistics
 from meeum.errors import UsageError
-from meeum.report import RunFacts, preview, write_previews, write_report
+from meeum.report import RunFacts, preview, write_evidence, write_previews, write_report
 from meeum.report.curve import loss_curve
+from meeum.report.evidence import LONGEST as LONGEST_EVIDENCE
+from meeum.report.evidence import draw as draw_evidence
 from meeum.report.figures import LONGEST, NO_DATA, RESIDUAL_COLORMAP, arrange
 from meeum.report.html import duration
 from meeum.report.ticks import ticks
@@ -339,3 +341,94 @@ def test_an_existing_report_is_kept(rng, tmp_path):
     assert "Another" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Another" in report(tmp_path, noisy, denoised, title="Another", overwrite=True)
     assert not list(tmp_path.glob("*.partial"))
+
+
+# The audit
+
+
+def found(measure, verdict, picture=None, **more):
+    words = {"title": f"about {measure}", "unit": "sigma", "sentence": f"{measure} <b>was</b> found.", "ideal": 0.0}
+    facts = {"value": 0.5, "worse": "above", "effect": 0.5, "effect_unit": "sigma", "bound": 0.1, "picture": picture}
+    return Finding(measure=measure, verdict=verdict, **(words | facts | more))
+
+
+def audited(noisy, denoised, *findings):
+    return judge(gather(noisy, denoised), {"all": lambda pair: list(findings)})
+
+
+def plane(rng, shape=(20, 30), **more):
+    return Picture("a plane", rng.normal(size=shape), "sigma", **more)
+
+
+def test_the_report_has_the_verdicts_as_text_and_the_gravest_first(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    audit = audited(
+        noisy, denoised, found("calm", "pass"), found("fog", "cannot tell", reason="it is dark"), found("storm", "fail")
+    )
+    text = report(tmp_path, noisy, denoised, audit=audit)
+    page = Page(text).text
+    verdicts = [
+        page.index(f"{symbol} {word}") for symbol, word in zip("✗?✓", ("fail", "cannot tell", "pass"), strict=True)
+    ]
+    assert verdicts == sorted(verdicts)
+    assert "fog <b>was</b> found. Why: it is dark." in page  # escaped
+    assert "1 failed, 1 could not be told, 1 passed" in page
+    assert "0.5 × noise" in page
+    assert "a proof" in page and "a verdict" not in page
+    assert "Audit" not in Page(report(tmp_path, noisy, denoised, overwrite=True)).text
+
+
+def test_pictures_of_the_gravest_eight_that_did_not_pass(rng, tmp_path):
+    noisy, denoised = pair(rng, (20, 24), "YX")
+    verdicts = ["pass", *["warn"] * 8, "fail", "cannot tell"]
+    audit = audited(noisy, denoised, *(found(f"m{n}", verdict, plane(rng)) for n, verdict in enumerate(verdicts)))
+    text = report(tmp_path, noisy, denoised, audit=audit)
+    shown = [attrs["alt"] for tag, attrs in Page(text).tags if tag == "img" and "a plane" in attrs["alt"]]
+    assert shown == [f"about m{n}: a plane" for n in (9, *range(1, 8))]
+    assert not re.search(r"https?://|url\(|<script", re.sub(r"base64,[^\"]*", "", text))
+
+
+def test_evidence_is_written_for_every_finding_with_a_picture(rng, tmp_path):
+    noisy, denoised = pair(rng, (20, 24), "YX")
+    audit = audited(
+        noisy, denoised, found("calm", "pass", plane(rng)), found("fog", "warn"), found("a b", "fail", plane(rng))
+    )
+    paths = write_evidence(tmp_path / "new" / "folder", audit)
+    assert [path.name for path in paths] == ["01_a_b.png", "02_calm.png"]
+    with pytest.raises(UsageError, match="--overwrite"):
+        write_evidence(tmp_path / "new" / "folder", audit)
+    assert write_evidence(tmp_path / "new" / "folder", audit, overwrite=True) == paths
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [path.name for path in paths]
+
+
+def test_marks_are_circles_at_their_place():
+    values = np.zeros((40, 60))
+    values[0, 0] = 1
+    marked = np.asarray(draw_evidence(Picture("", values, "", marks=((10, 45, 5),)))).astype(int)
+    bare = np.asarray(draw_evidence(Picture("", values, ""))).astype(int)
+    layout = arrange(values.shape, None)
+    step = layout.width / 60
+    rows, columns = np.nonzero(np.abs(marked - bare).sum(axis=2))
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(layout.origin[1] + 10.5 * step, abs=2)
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(layout.origin[0] + 45.5 * step, abs=2)
+    assert np.ptp(rows) == pytest.approx(11 * step, abs=6)
+    middle = marked[round(layout.origin[1] + 10.5 * step), round(layout.origin[0] + 45.5 * step)]
+    assert (middle == bare[layout.origin[1] + 200, layout.origin[0] + 200]).all()  # hollow
+
+
+def test_large_evidence_is_shrunk_without_losing_a_peak(rng):
+    values = rng.normal(size=(3000, 1000)).astype(np.float32)
+    values[1234, 567], values[2000, 100] = 90, -80
+    drawn = draw_evidence(Picture("", values, "", diverging=True, marks=((1234, 567, 9),)))
+    assert max(drawn.size) < 1.5 * LONGEST_EVIDENCE
+    from meeum.report.evidence import _shrunk
+
+    small, step = _shrunk(values)
+    assert (step, small.shape) == (6, (500, 167))
+    assert (small[1234 // 6, 567 // 6], small[2000 // 6, 100 // 6]) == (90, -80)
+
+
+@pytest.mark.parametrize("values", [np.full((4, 4), np.nan), np.zeros((5, 5)), np.ones(7), np.eye(3)])
+def test_odd_evidence_is_drawn(values):
+    for diverging in (False, True):
+        assert draw_evidence(Picture("a µ title", values, "σ", diverging)).size[0] > 100

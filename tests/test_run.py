@@ -16,8 +16,7 @@ import pytest
 import torch
 from command import TINY, Outcome, call
 
-from meeum import api, checkpoint, folder, io, phantom, run, terminal
-from meeum.audit import drift, pair_statistics
+from meeum import api, checkpoint, folder, io, phantom, results, run, terminal
 from meeum.errors import MeeumError, UsageError
 from meeum.run import Event, Job
 from meeum.settings import Settings, assumed, override
@@ -108,16 +107,16 @@ def test_folder_appears_when_training_begins(images: Path, here: Path) -> None:
 def test_events_tell_every_stage(images: Path, here: Path) -> None:
     events = list(run.start(job(images, here / "out")))
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["prepare", "note", "train", "denoise", "write", "report", "done"]
+    assert stages == ["prepare", "note", "train", "denoise", "write", "audit", "report", "done"]
     notes = [event.text for event in events if event.stage == "note"]
     assert notes[0].startswith("recorrupted: the noise is")
-    assert any("the mean of" in note for note in notes)  # after so few steps
-    assert any(note.startswith("estimated error without truth") for note in notes)
+    assert len(notes) == 1  # what was done to the image the audit says, once
+    assert events[-1].audit is not None and events[-1].audit.denoised.name == "A.TCF"
     training = [event for event in events if event.stage == "train"]
     assert [event.text for event in training] == [f"step {n}/{STEPS}" for n in range(1, STEPS + 1)]
     assert [event.share for event in training] == pytest.approx([n / STEPS for n in range(1, STEPS + 1)])
     assert all(np.isfinite(event.loss) and event.seconds_left >= 0 for event in training)
-    for stage in ("denoise", "write", "report"):
+    for stage in ("denoise", "write", "audit", "report"):
         assert [event for event in events if event.stage == stage][-1].share == 1
 
 
@@ -527,11 +526,39 @@ def test_large_results_reserve_their_room(monkeypatch: pytest.MonkeyPatch) -> No
             api._room((5, 7, 11))
 
 
-@pytest.mark.parametrize(("shift", "warned"), [(1e-4, False), (5e-4, True)])
-def test_a_shifted_mean_is_said(shift: float, warned: bool) -> None:
-    noisy = phantom.make((12, 32, 32), seed=1).noisy
-    statistics = pair_statistics(noisy, noisy.with_data(noisy.read() + np.float32(shift)))
-    said = list(drift(statistics))
-    assert len(said) == (2 if warned else 0)
-    if warned:
-        assert said[0].startswith("the mean of cells changed by +0.0005 (more than 0.0003)")
+# The audit at the end
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"), [(1.0, 10.0), (60.0, 30.0), (120.0, 60.0), (300.0, 60.0), (600.0, 60.0), (1200.0, 120.0)]
+)
+def test_the_network_is_asked_for_a_tenth_of_the_run_or_a_minute(taken: float, expected: float) -> None:
+    assert results.time_to_ask(taken) == expected
+
+
+def test_the_noise_of_the_audit_is_that_of_the_training_or_of_another_image_measured_anew(
+    images: Path, here: Path
+) -> None:
+    def told(name: str) -> float:
+        std: float = json.loads((here / name / "audit.json").read_text(encoding="utf-8"))["noise"]["std"]
+        return std
+
+    list(run.start(job(images, here / "one")))
+    model = api.load(here / "one")
+    assert model.noise is not None
+    assert told("one") == pytest.approx(model.noise.std)
+    other = replace(job(images, here / "other", "B"), model=model, settings=model.settings)
+    list(run.start(other))
+    assert told("other") == pytest.approx(api.measure_noise(api.read(images / "B.TCF")).std)
+    assert told("other") != pytest.approx(model.noise.std, rel=1e-6)
+
+
+def test_an_audit_that_is_impossible_says_why(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> None:
+        raise MeeumError("nothing was measured")
+
+    monkeypatch.setattr(results, "gather", nothing)
+    last = ends(run.start(job(images, here / "out")))
+    assert last.audit is not None
+    assert (last.audit.verdict, last.audit.reason) == ("cannot tell", "nothing was measured")
+    assert "nothing was measured" in (here / "out" / "report.html").read_text(encoding="utf-8")

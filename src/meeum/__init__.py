@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meeum.api import denoise, load, measure_noise, read, save, score, train, write
+    from meeum.api import audit, denoise, load, measure_noise, read, save, score, train, write
     from meeum.errors import MeeumError, UsageError
     from meeum.settings import Settings
     from meeum.volume import Volume
@@ -17,6 +17,7 @@ __all__ = [
     "Settings",
     "UsageError",
     "Volume",
+    "audit",
     "denoise",
     "load",
     "measure_noise",

@@ -1,4 +1,4 @@
-"""The Python API: read, train, denoise, write."""
+"""The Python API: read, train, denoise, audit, write."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from meeum import checkpoint, io, predict, session
-from meeum.audit import Risk, unbiased_risk
+from meeum.audit import Audit, Risk, gather, judge, unbiased_risk
+from meeum.audit.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.noise import Noise, measure
 from meeum.settings import Settings, assumed
 from meeum.training import Progress
-from meeum.volume import Array, Volume, maximum_projection
+from meeum.volume import Array, LazyArray, Volume, maximum_projection
 
 IN_MEMORY = 2**30  # results larger than this many bytes lie in a temporary file
 
@@ -87,13 +88,43 @@ def score(noisy: Volume, model: Model, *, noise: Noise | None = None) -> Risk:
 
     `noise` defaults to what was measured before the model's training; measured here if nothing was.
     """
+    return unbiased_risk(noisy, denoiser(noisy, model), noise or model.noise or measure(noisy))
+
+
+def audit(
+    noisy: Volume | LazyArray | str | Path,
+    clean: Volume | LazyArray | str | Path,
+    *,
+    model: Model | None = None,
+    noise: Noise | None = None,
+    limit: int = MOST_VOXELS,
+) -> Audit:
+    """Judge a denoised image, whoever made it, from nothing but it and its noisy version.
+
+    Arrays are (Y, X), (Z, Y, X) or (T, Z, Y, X). With the model that made it the network itself is questioned too.
+    The noise is measured unless it is given; at most about `limit` voxels are looked at.
+    """
+    before, after = _image(noisy), _image(clean)
+    ask = denoiser(before, model) if model else None
+    return judge(gather(before, after, noise=noise, denoise=ask, limit=limit))
+
+
+def _image(given: Volume | LazyArray | str | Path) -> Volume:
+    if isinstance(given, Volume):
+        return given
+    if isinstance(given, str | Path):
+        return read(given)
+    return Volume(given, {2: "YX", 3: "ZYX", 4: "TZYX"}.get(len(given.shape), "?"))
+
+
+def denoiser(noisy: Volume, model: Model) -> Denoiser:
+    """The model as a function of arrays, (Y, X) or (Z, Y, X) in data units; `noisy` says which of the two."""
     refuse_other_axes(noisy, model)
-    known = noise or model.noise or measure(noisy)
 
     def ask(values: Array) -> Array:
         return denoise(Volume(values, noisy.spatial_axes), model).read()
 
-    return unbiased_risk(noisy, ask, known)
+    return ask
 
 
 def refuse_other_axes(noisy: Volume, model: Model) -> None:

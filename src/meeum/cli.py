@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from meeum import options
 from meeum.errors import MeeumError, UsageError
 
 if TYPE_CHECKING:
@@ -24,69 +25,51 @@ app = typer.Typer(
     help="Denoise a microscope volume with nothing but itself, and show what was done to it.",
 )
 
-QUALITIES = {"fast": 1.0, "normal": 5.0, "best": 20.0}
-
-File = Annotated[Path, typer.Argument(help="TCF, HDF5, TIFF or NPY", show_default=False)]
-Files = Annotated[list[Path], typer.Argument(help="one or more images of the same kind", show_default=False)]
-Config = Annotated[Path | None, typer.Option(help="INI file with the settings (see `meeum config --init`)")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of the INI file; repeatable")]
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="time to train, in minutes")]
-Quality = Annotated[str | None, typer.Option(help="fast (1 minute), normal (5) or best (20)")]
-Dataset = Annotated[str | None, typer.Option(help="HDF5: which dataset")]
-Channel = Annotated[int | None, typer.Option(min=0, help="which channel or colour of an image that has several")]
-Projection = Annotated[str | None, typer.Option(help="max: denoise the maximum projection along z")]
-Out = Annotated[Path | None, typer.Option(help="folder of the run", show_default="NAME_meeum")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")]
-Resume = Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, nothing else")]
-
 
 @app.command()
 def denoise(
-    file: File,
-    config: Config = None,
-    model: Annotated[
-        Path | None, typer.Option(help="use this trained model (a folder that `meeum train` made), no training")
-    ] = None,
-    minutes: Minutes = None,
-    quality: Quality = None,
-    set_: Sets = None,
-    dataset: Dataset = None,
-    channel: Channel = None,
-    projection: Projection = None,
-    out: Out = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    as_json: AsJson = False,
+    file: options.File,
+    config: options.Config = None,
+    model: options.Trained = None,
+    minutes: options.Minutes = None,
+    quality: options.Quality = None,
+    set_: options.Sets = None,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
+    strict: options.Strict = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Train on this file alone, denoise it, write results and a report."""
+    """Train on this file alone, denoise it, audit the result, write all of it and a report."""
     from meeum import folder, request
 
     words = _time(minutes, quality) + _image(dataset, channel, projection) + list(set_ or ())
     target = out or Path(f"{folder.name_of(file)}_meeum")
     asked = request.Request((file,), target, _command(), config, tuple(words), overwrite=overwrite)
     if resume:
-        _follow(request.going_on(asked, model=model), as_json)
-    elif model:
-        _follow(request.using(asked, model), as_json)
+        job = request.going_on(asked, model=model)
     else:
-        _follow(request.training(asked), as_json)
+        job = request.using(asked, model) if model else request.training(asked)
+    _follow(job, as_json, strict=strict)
 
 
 @app.command()
 def train(
-    files: Files,
+    files: options.Files,
     out: Annotated[Path, typer.Option(help="folder for the model", show_default=False)],
-    config: Config = None,
-    minutes: Minutes = None,
-    quality: Quality = None,
-    set_: Sets = None,
-    dataset: Dataset = None,
-    channel: Channel = None,
-    projection: Projection = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    as_json: AsJson = False,
+    config: options.Config = None,
+    minutes: options.Minutes = None,
+    quality: options.Quality = None,
+    set_: options.Sets = None,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train one model on one or more files, for `meeum denoise --model`."""
     from meeum import request
@@ -97,7 +80,12 @@ def train(
 
 
 @app.command()
-def info(file: File, dataset: Dataset = None, channel: Channel = None, as_json: AsJson = False) -> None:
+def info(
+    file: options.File,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    as_json: options.AsJson = False,
+) -> None:
     """Axes, voxel size, encoding, frames, value range and warnings of a file."""
     from meeum import information
     from meeum.io import read
@@ -107,23 +95,20 @@ def info(file: File, dataset: Dataset = None, channel: Channel = None, as_json: 
 
 @app.command()
 def noise(
-    file: File,
+    file: options.File,
     repeat: Annotated[Path | None, typer.Option(help="a second recording of the same field")] = None,
-    dataset: Dataset = None,
-    channel: Channel = None,
-    projection: Annotated[str | None, typer.Option(help="max: measure the maximum projection along z")] = None,
-    no_data: Annotated[float | None, typer.Option(help="value (or nan) of voxels that were never measured")] = None,
-    json_: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="write all numbers there; -: on standard output")
-    ] = None,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    no_data: options.NoData = None,
+    json_: options.JsonTo = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for autocorrelation.png and spectrum.png")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace earlier JSON and pictures")] = False,
 ) -> None:
     """Level, correlation and patterns of the noise, measured from the file alone."""
     from meeum import api, terminal
 
-    if projection not in (None, "none", "max"):
-        raise UsageError(f"--projection {projection}: known are none, max")
+    _refuse_projection(projection)
     terminal.refuse_outputs(json_, pictures, inputs=(file, repeat), overwrite=overwrite)
     read = partial(api.read, dataset=dataset, channel=channel, projection=projection or "none", no_data=no_data)
     other = read(repeat) if repeat else None
@@ -131,8 +116,46 @@ def noise(
 
 
 @app.command()
+def audit(
+    noisy: options.File,
+    denoised: Annotated[
+        Path | None, typer.Argument(help="its denoised version; not needed where the first file holds it as `output`")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="the run or model that made it: the network is questioned")] = None,
+    self_test: options.SelfTest = False,
+    strict: options.Strict = False,
+    json_: options.JsonTo = None,
+    pictures: Annotated[Path | None, typer.Option(help="folder for one picture per finding")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file with verdicts, pictures and statistics")] = None,
+    dataset: Annotated[str | None, typer.Option(help="HDF5: which dataset is the noisy image")] = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    no_data: options.NoData = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace earlier JSON, pictures and report")] = False,
+) -> None:
+    """Judge a denoised image, whoever made it, without ground truth."""
+    from meeum import examination, verdicts
+
+    _refuse_projection(projection)
+    outputs = examination.Outputs(json_, pictures, report, overwrite)
+    examination.refuse(outputs, (noisy, denoised, model))
+    pair = examination.read_pair(examination.Source(noisy, denoised, dataset, channel, projection, no_data))
+    denoise = None
+    if model:
+        from meeum import api
+
+        denoise = api.denoiser(pair[0], api.load(model))
+    found = verdicts.watched(pair, denoise=denoise, self_test=self_test)
+    written = examination.write(found, outputs, command=_command())
+    code = verdicts.conclude(found, written, as_json=json_ == "-", strict=strict)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
 def config(
-    init: Annotated[Path, typer.Option(help="where to write it", show_default=False)], overwrite: Overwrite = False
+    init: Annotated[Path, typer.Option(help="where to write it", show_default=False)],
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a complete, commented INI file."""
     from meeum.io.files import replacing
@@ -146,9 +169,9 @@ def config(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="folder for the sample and the run")] = Path("demo"),
-    minutes: Minutes = 2.0,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    minutes: options.Minutes = 2.0,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Simulate a tomogram, write it as .TCF, denoise it and compare with the truth."""
     from meeum import demonstration, folder, request, terminal
@@ -164,12 +187,17 @@ def demo(
 
 def _time(minutes: float | None, quality: str | None) -> list[str]:
     """`section.key=value` words; a time that is given counts instead of steps that an INI file may state."""
-    if quality is not None and quality not in QUALITIES:
-        raise UsageError(f"--quality {quality}: known are {', '.join(QUALITIES)}")
+    if quality is not None and quality not in options.QUALITIES:
+        raise UsageError(f"--quality {quality}: known are {', '.join(options.QUALITIES)}")
     if quality and minutes:
         raise UsageError("--quality and --minutes say the same thing; give one of them")
-    chosen = QUALITIES[quality] if quality else minutes
+    chosen = options.QUALITIES[quality] if quality else minutes
     return [f"training.minutes={chosen}", "training.steps="] if chosen else []
+
+
+def _refuse_projection(projection: str | None) -> None:
+    if projection not in (None, "none", "max"):
+        raise UsageError(f"--projection {projection}: known are none, max")
 
 
 def _image(dataset: str | None, channel: int | None, projection: str | None) -> list[str]:
@@ -177,11 +205,11 @@ def _image(dataset: str | None, channel: int | None, projection: str | None) -> 
     return [f"input.{name}={value}" for name, value in given.items() if value is not None]
 
 
-def _follow(job: Job, as_json: bool, *, quiet_end: bool = False) -> None:
+def _follow(job: Job, as_json: bool, *, quiet_end: bool = False, strict: bool = False) -> None:
     from meeum import terminal
 
     try:
-        code = terminal.follow(job, as_json=as_json, quiet_end=quiet_end)
+        code = terminal.follow(job, as_json=as_json, quiet_end=quiet_end, strict=strict)
     except KeyboardInterrupt:
         typer.echo(f"meeum: stopped at once; what was saved before lies in {job.folder}", err=True)
         code = terminal.INTERRUPTED
@@ -194,7 +222,7 @@ def _command() -> str:
 
 
 def main() -> None:
-    """Entry point: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    """Entry point: 0 done, 1 failed, 2 usage, 3 damage found (--strict), 130 interrupted."""
     try:
         app()
     except MeeumError as error:
@@ -216,7 +244,7 @@ def _complain(message: str, code: int) -> None:
 
 
 def _json_on_output(words: list[str]) -> bool:
-    """`meeum noise --json FILE` writes a file; all else prints JSON."""
-    if words[:1] != ["noise"]:
+    """`--json FILE` of `noise` and `audit` writes a file; all else prints JSON."""
+    if words[:1] not in (["noise"], ["audit"]):
         return "--json" in words
     return "--json=-" in words or ("--json", "-") in pairwise(words)

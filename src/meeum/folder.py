@@ -18,7 +18,7 @@ from meeum.checkpoint import MODEL_FILE
 from meeum.errors import MeeumError, UsageError
 
 SETTINGS, COMMAND, VERSIONS, LOG, METRICS = "settings.ini", "command.txt", "versions.json", "log.txt", "metrics.csv"
-RESULTS, PREVIEWS, REPORT, SUMMARY = "results", "previews", "report.html", "summary.json"
+RESULTS, PREVIEWS, REPORT, SUMMARY, AUDIT = "results", "previews", "report.html", "summary.json", "audit.json"
 
 
 def name_of(path: Path) -> str:
@@ -47,7 +47,7 @@ def make(folder: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path] =
     """Make the folder, or empty it of an earlier run; what a run did not write stays."""
     check(folder, overwrite=overwrite, resume=resume, reads=reads)
     if not resume and folder.exists():
-        for name in (SETTINGS, COMMAND, VERSIONS, LOG, METRICS, REPORT, SUMMARY, MODEL_FILE):
+        for name in (SETTINGS, COMMAND, VERSIONS, LOG, METRICS, REPORT, SUMMARY, AUDIT, MODEL_FILE):
             (folder / name).unlink(missing_ok=True)
         for name in (RESULTS, PREVIEWS):
             shutil.rmtree(folder / name, ignore_errors=True)

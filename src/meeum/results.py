@@ -1,17 +1,24 @@
-"""The files that hold a result: which there will be, whether they fit on the disk, and writing them."""
+"""What a run leaves: result files (which, whether they fit on the disk, writing them), their audit, the report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from meeum import folder, io
+from meeum import api, folder, io
+from meeum.audit import Audit, PairStatistics, gather, judging
+from meeum.audit.judge import bounded, unjudged
+from meeum.checkpoint import Model
 from meeum.errors import MeeumError, UsageError
+from meeum.report import RunFacts, write_previews, write_report
 from meeum.volume import Volume
 
 SUFFIXES = {"hdf": ".hdf", "tcf": ".TCF", "tif": ".tif", "npy": ".npy"}
 BYTES_PER_VOXEL = {".hdf": 8}  # input and output
+AUDITED = 6 * 2**20  # voxels at most
+SHARE = 0.1  # of the run's time, for questioning the network; or, if that is more,
+LEAST, MOST = 10.0, 60.0  # half of it within these, seconds
 
 
 def refuse(target: Path, formats: Sequence[str], noisy: Volume) -> None:
@@ -60,3 +67,31 @@ def suffixes(formats: Sequence[str], noisy: Volume) -> list[str]:
         )
     known = {"same": own, **SUFFIXES}
     return list(dict.fromkeys(own if known[name].lower() == own.lower() else known[name] for name in formats))
+
+
+def audit(noisy: Volume, clean: Volume, model: Model, *, trained_here: bool, seconds: float) -> Iterator[Audit]:
+    """The audit of a run's result, as far as it has come; the last is complete.
+
+    `seconds` is what denoising took; the network is questioned for a tenth of what the run took, or a minute. A model
+    trained elsewhere knows the noise of another image: it is measured anew.
+    """
+    taken = seconds + (model.history[-1]["seconds"] if trained_here and model.history else 0.0)
+    ask = bounded(api.denoiser(noisy, model), time_to_ask(taken), per_voxel=seconds / max(math.prod(noisy.shape), 1))
+    known = model.noise if trained_here else None
+    try:
+        yield from judging(gather(noisy, clean, noise=known, denoise=ask, limit=AUDITED))
+    except MeeumError as error:
+        yield unjudged(noisy, clean, str(error))
+
+
+def time_to_ask(taken: float) -> float:
+    """Seconds for questioning the network, after a run of `taken` seconds."""
+    return max(SHARE * taken, min(MOST, max(LEAST, taken / 2)))
+
+
+def report(target: Path, pair: tuple[Volume, Volume], statistics: PairStatistics, facts: RunFacts) -> None:
+    """Previews, and the page that shows them."""
+    noisy, clean = pair
+    previews = write_previews(target / folder.PREVIEWS, noisy, clean, overwrite=True)
+    path = target / folder.REPORT
+    write_report(path, noisy=noisy, denoised=clean, statistics=statistics, previews=previews, run=facts)

@@ -1,4 +1,4 @@
-"""A run: from a job to a folder with settings, command, versions, log, metrics, model, results, previews and report."""
+"""A run: from a job to a folder with settings, command, versions, log, metrics, model, results, audit and report."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from meeum import api, checkpoint, folder, predict, results, session
-from meeum.audit import PairStatistics, Risk, drift, pair_statistics, residual
+from meeum.audit import Audit, pair_statistics
+from meeum.audit.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
-from meeum.report import RunFacts, write_previews, write_report
+from meeum.report import RunFacts
 from meeum.session import Session
 from meeum.settings import Settings, to_ini
 from meeum.volume import Volume
@@ -25,11 +26,12 @@ from meeum.volume import Volume
 class Event:
     """Something to show: which stage, how much of it is done, and in training the loss and the time left."""
 
-    stage: str  # "note", "prepare", "train", "denoise", "write", "report", "stopped", "done"
+    stage: str  # "note", "prepare", "train", "denoise", "write", "audit", "report", "stopped", "done"
     share: float = 0.0
     text: str = ""
     loss: float = float("nan")
     seconds_left: float = float("nan")
+    audit: Audit | None = None  # when all is done, of the denoised image
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,14 @@ def _train_and_denoise(job: Job) -> Events:
         model = replace(job.model, settings=job.settings)
         _check_model(job, model)
         _open(job, job.settings)
+    judged = None
     if job.denoise:
+        began = time.monotonic()
         clean = yield from _denoise(job, model)
         if clean is None:
             return
-        yield from _write(job, clean, model)
-    yield Event("done", 1.0, str(job.folder))
+        judged = yield from _conclude(job, clean, model, seconds=time.monotonic() - began)
+    yield Event("done", 1.0, str(job.folder), audit=judged)
 
 
 def _open(job: Job, settings: Settings) -> None:
@@ -185,8 +189,26 @@ def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
     return clean
 
 
-def _write(job: Job, clean: Volume, model: Model) -> Events:
-    """Results, then report."""
+def _conclude(job: Job, clean: Volume, model: Model, *, seconds: float) -> Generator[Event, None, Audit]:
+    """Results, then their audit, then the report; `seconds` is what denoising took."""
+    written = yield from _write(job, clean, model)
+    began, count = time.monotonic(), len(guarded())
+    for judged in results.audit(job.volumes[0], clean, model, trained_here=job.model is None, seconds=seconds):
+        done = len(judged.timings)
+        yield Event("audit", done / (count + 1), f"{done} of {count} measures")
+    took = time.monotonic() - began
+    folder.put(job.folder / folder.AUDIT, json.dumps(judged.as_dict(), indent=1, allow_nan=False) + "\n")
+    folder.note(job.folder, f"audit, {took:.1f} s: {judged.verdict}: {judged.sentence}")
+    yield Event("audit", 1.0, f"done ({took:.3g} s)")
+    yield Event("report", 0.0)
+    statistics = pair_statistics(job.volumes[0], clean)
+    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()}, indent=2) + "\n")
+    results.report(job.folder, (job.volumes[0], clean), statistics, _facts(job, model, judged, written))
+    yield Event("report", 1.0)
+    return judged
+
+
+def _write(job: Job, clean: Volume, model: Model) -> Generator[Event, None, list[Path]]:
     yield Event("write", 0.0)
     noisy, formats, target = job.volumes[0], job.settings.output.formats, job.folder / folder.RESULTS
     results.refuse(job.folder, formats, noisy)
@@ -195,48 +217,12 @@ def _write(job: Job, clean: Volume, model: Model) -> Events:
     for path in written:
         folder.note(job.folder, f"wrote {path}")
     yield Event("write", 1.0)
-    yield Event("report", 0.0)
-    statistics = pair_statistics(noisy, clean)
-    risk = _risk(noisy, model)
-    left = residual(noisy, clean, model.noise) if model.noise else None
-    told = (*drift(statistics), *([_error(risk, noisy)] if risk else []), *([left.sentence] if left else []))
-    parts = {"statistics": statistics, "risk": risk, "residual": left}
-    summary = {name: part.as_dict() if part else None for name, part in parts.items()}
-    folder.put(job.folder / folder.SUMMARY, json.dumps(summary, indent=2) + "\n")
-    _report(replace(job, notes=(*job.notes, *told)), (noisy, clean), model, statistics, written)
-    yield Event("report", 1.0)
-    for line in told:
-        folder.note(job.folder, line)
-        yield Event("note", text=line)
+    return written
 
 
-def _risk(noisy: Volume, model: Model) -> Risk | None:
-    """The estimated error, where the noise was measured and some piece of the image has no missing voxels."""
-    if model.noise is None:
-        return None
-    try:
-        return api.score(noisy, model)
-    except MeeumError:
-        return None
-
-
-def _error(risk: Risk, noisy: Volume) -> str:
-    unit = "RI" if noisy.quantity == "refractive index" else noisy.quantity
-    spread = math.hypot(risk.standard_error, risk.systematic)
-    low, high = (math.sqrt(max(0.0, risk.mse + sign * spread)) for sign in (-1, 1))
-    return (
-        f"estimated error without truth: {risk.rmse:.2g} {unit} rms ({low:.2g} to {high:.2g}), of noise of "
-        f"{math.sqrt(risk.noise_mse):.2g}; right if the noise was measured rightly"
-    )
-
-
-def _report(
-    job: Job, pair: tuple[Volume, Volume], model: Model, statistics: PairStatistics, written: Sequence[Path]
-) -> None:
-    noisy, clean = pair
-    previews = write_previews(job.folder / folder.PREVIEWS, noisy, clean, overwrite=True)
-    facts = RunFacts(
-        title=noisy.name,
+def _facts(job: Job, model: Model, judged: Audit, written: Sequence[Path]) -> RunFacts:
+    return RunFacts(
+        title=job.volumes[0].name,
         command=job.command,
         settings=to_ini(model.settings),
         versions=folder.versions(session.device(model.settings)),
@@ -245,6 +231,5 @@ def _report(
         notes=[*([model.reason] if model.reason else []), *_notes(job)],
         results=[str(path.relative_to(job.folder)) for path in written],
         overwrite=True,
+        audit=judged,
     )
-    path = job.folder / folder.REPORT
-    write_report(path, noisy=noisy, denoised=clean, statistics=statistics, previews=previews, run=facts)

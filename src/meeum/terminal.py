@@ -17,11 +17,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from meeum import patches, run
+from meeum import patches, run, verdicts
+from meeum.audit import Audit
 from meeum.checkpoint import MODEL_FILE
-from meeum.errors import UsageError
-from meeum.folder import REPORT, RESULTS, SUMMARY
-from meeum.io.files import refuse_existing, replacing
+from meeum.folder import AUDIT, REPORT, RESULTS, SUMMARY
+from meeum.io.files import refuse_output, replacing
 from meeum.noise import Noise, measure
 from meeum.noise.findings import box, percent, things
 from meeum.report.spectra import refuse_pictures, write_pictures
@@ -36,14 +36,15 @@ STAGES = {
     "train": "Training",
     "denoise": "Denoising",
     "write": "Writing results",
+    "audit": "Audit",
     "report": "Writing report",
 }
 PLAIN_SECONDS = 10.0
 INTERRUPTED = 130
 
 
-def follow(job: Job, *, as_json: bool, quiet_end: bool) -> int:
-    """Show a job until its end; the exit code: 0 done, 130 interrupted (and ready to resume)."""
+def follow(job: Job, *, as_json: bool, quiet_end: bool, strict: bool = False) -> int:
+    """Show a job until its end; the exit code: 0 done, 3 a measure failed (`strict`), 130 interrupted."""
     console = Console(stderr=as_json, markup=False, highlight=False, emoji=False)
     with _interruptible() as interrupted:
         events = run.start(replace(job, stop=lambda: bool(interrupted)))
@@ -56,8 +57,8 @@ def follow(job: Job, *, as_json: bool, quiet_end: bool) -> int:
     if as_json and not quiet_end:
         print(json.dumps(_summary(job)))
     elif not quiet_end:
-        _show_end(job, console)
-    return 0
+        _show_end(job, console, last.audit)
+    return verdicts.exit_code(last.audit, strict=strict)
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def _lines(events: Iterator[Event], console: Console) -> Event:
     stage, shown, event = "", -math.inf, Event("prepare")
     for event in events:
         soon = event.stage == stage and time.monotonic() - shown < PLAIN_SECONDS
-        if event.stage in ("train", "denoise") and event.share < 1 and soon:
+        if event.stage in ("train", "denoise", "audit") and event.share < 1 and soon:
             continue
         if event.stage in ("note", *STAGES) and (event.share > 0 or event.text):
             stage, shown = event.stage, time.monotonic()
@@ -143,12 +144,14 @@ def _summary(job: Job) -> dict[str, Any]:
         summary["model"] = str(job.folder / MODEL_FILE)
     if job.denoise:
         results = sorted(str(path) for path in (job.folder / RESULTS).iterdir())
-        statistics = json.loads((job.folder / SUMMARY).read_text(encoding="utf-8"))
-        summary |= {"results": results, "report": str(job.folder / REPORT), **statistics}
+        statistics, judged = (json.loads((job.folder / name).read_text(encoding="utf-8")) for name in (SUMMARY, AUDIT))
+        summary |= {"results": results, "report": str(job.folder / REPORT), **statistics, "audit": judged}
     return summary
 
 
-def _show_end(job: Job, console: Console) -> None:
+def _show_end(job: Job, console: Console, judged: Audit | None) -> None:
+    if judged:
+        verdicts.show(judged, console, objections_only=True)
     if job.denoise:
         for path in sorted((job.folder / RESULTS).iterdir()):
             console.print(f"result  {path}", soft_wrap=True)
@@ -177,10 +180,7 @@ def refuse_outputs(
 ) -> None:
     """Say no before minutes are spent: to what exists already, and always to an input's own name."""
     if json_to and json_to != "-":
-        for path in filter(None, inputs):
-            if path.exists() and Path(json_to).exists() and path.samefile(json_to):
-                raise UsageError(f"--json {json_to}: is the image itself; give another name")
-        refuse_existing(Path(json_to), overwrite=overwrite)
+        refuse_output(Path(json_to), inputs=inputs, overwrite=overwrite)
     if pictures:
         refuse_pictures(pictures, overwrite=overwrite)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import Any
@@ -176,18 +176,6 @@ def _pearson(a: Floats, b: Floats) -> float:
         return math.nan
     x, y = (v - v.mean(dtype=np.float64) for v in (a.astype(np.float64), b.astype(np.float64)))
     return quotient(float(x @ y), math.sqrt(float(x @ x) * float(y @ y)))
-
-
-def drift(statistics: PairStatistics) -> Iterator[str]:
-    """A sentence where the mean of cells or background moved by over 3e-4 RI, or a tenth of the residual's std."""
-    bound = 3e-4 if statistics.quantity == "refractive index" else 0.1 * statistics.residual_std
-    for name, part in {"cells": statistics.cells, "background": statistics.background}.items():
-        change = part.mean_after - part.mean_before
-        if abs(change) > bound:
-            yield (
-                f"the mean of {name} changed by {change:+.2g} (more than {bound:.2g}): do not measure there; "
-                "train longer, or look at what `meeum noise` says"
-            )
 
 
 def psnr(truth: Volume, image: Volume, *, data_range: float | None = None) -> float:

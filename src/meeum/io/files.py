@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,3 +38,11 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{path}: exists already and is kept; give another name, or --overwrite to replace it")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist; create it first")
+
+
+def refuse_output(path: Path, *, inputs: Sequence[Path | None], overwrite: bool) -> None:
+    """Say no to what exists already (unless it may be replaced), and always to an input's own name."""
+    for given in inputs:
+        if given and given.exists() and path.exists() and path.samefile(given):
+            raise UsageError(f"{path}: is the image itself; give another name")
+    refuse_existing(path, overwrite=overwrite)

@@ -1,7 +1,16 @@
 """The report: pictures and numbers of a run in one offline file."""
 
+from meeum.report.evidence import refuse_evidence, write_evidence
 from meeum.report.figures import preview
 from meeum.report.html import RunFacts, write_report
 from meeum.report.previews import Preview, write_previews
 
-__all__ = ["Preview", "RunFacts", "preview", "write_previews", "write_report"]
+__all__ = [
+    "Preview",
+    "RunFacts",
+    "preview",
+    "refuse_evidence",
+    "write_evidence",
+    "write_previews",
+    "write_report",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,19 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from meeum.audit import PairStatistics, rows
+from meeum.audit import Audit, Finding, PairStatistics, Picture, rows
+from meeum.audit.table import SYMBOLS, sigma, table
 from meeum.errors import UsageError
-from meeum.report import curve
+from meeum.report import curve, evidence
 from meeum.report.previews import Preview
 from meeum.volume import Volume
+
+PICTURES = 8  # of the audit, at most
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """How the result was made; `metrics` rows hold step, loss and, in some rows, validation."""
+    """How the result was made, and how it was judged; `metrics` rows hold step, loss and, in some, validation."""
 
     title: str
     command: str
@@ -32,6 +36,7 @@ class RunFacts:
     notes: Sequence[str] = ()  # warnings and assumptions, one sentence each
     results: Sequence[str] = ()  # names of the files written
     overwrite: bool = False  # whether files of an earlier run may be replaced
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ def write_report(
         planes=_planes(previews),
         statistics=statistics,
         tables=[(group, list(lines)) for group, lines in groupby(rows(statistics), lambda row: row.group)],
+        audit=run.audit,
+        symbols=SYMBOLS,
+        sigma=sigma(run.audit) if run.audit else "",
+        verdicts=table(run.audit) if run.audit else [],
+        evidence=[_evidence(*pair) for pair in evidence.shown(run.audit, most=PICTURES)] if run.audit else [],
         curve=curve.loss_curve(run.metrics),
         canvas=curve,
     )
@@ -81,8 +91,17 @@ def _planes(previews: Sequence[Preview]) -> list[tuple[str, list[_Picture]]]:
 
 
 def _picture(item: Preview) -> _Picture:
-    code = base64.b64encode(item.path.read_bytes()).decode("ascii")
-    return _Picture(item.kind, item.title, f"data:image/png;base64,{code}")
+    return _Picture(item.kind, item.title, _uri(item.path.read_bytes()))
+
+
+def _evidence(finding: Finding, picture: Picture) -> _Picture:
+    file = io.BytesIO()
+    evidence.draw(picture).save(file, format="PNG")
+    return _Picture(finding.verdict, f"{finding.title}: {picture.title}", _uri(file.getvalue()))
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 def _warnings(noisy: Volume, denoised: Volume, statistics: PairStatistics, run: RunFacts) -> list[str]:

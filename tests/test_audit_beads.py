@@ -1,0 +1,171 @@
+"""Rings and inverted centres are found around planted beads; filters that only smooth pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from meeum.audit.beads import beads
+from meeum.audit.boxes import busiest
+from meeum.audit.pair import Pair, gather
+from meeum.audit.response import SIGMA, STRENGTHS, response
+from meeum.noise import Noise
+from meeum.volume import Volume
+
+LEVEL = 0.5
+
+
+def noisy(axes: str, **more) -> Volume:
+    """A bright cell in the middle of a dark field, and white noise."""
+    shape = (20, 72, 72) if axes == "ZYX" else (160, 150)
+    lines = np.ogrid[tuple(slice(-(n // 2), n - n // 2) for n in shape)]
+    inside = sum((2 * line / n) ** 2 for line, n in zip(lines, shape, strict=True)) < 0.6
+    rng = np.random.default_rng(1)
+    return Volume((10 + 4 * inside + rng.normal(0, LEVEL, shape)).astype(np.float32), axes, **more)
+
+
+def asked(denoise, axes: str = "YX", image: Volume | None = None) -> Pair:
+    image = image or noisy(axes)
+    sides = (16,) * len(image.spatial_axes)
+    half = (*sides[:-1], 9)
+    noise = Noise(LEVEL, np.ones(half), sides, "nothing", (), 0.0, 0.0, "known", 1.0, 0.0, 0.02, 1.0)
+    return gather(image, image, noise=noise, denoise=denoise)
+
+
+def blurred(sigma: float):
+    return partial(ndimage.gaussian_filter, sigma=sigma)
+
+
+def ring_maker(values):
+    """Half of everything, and eight copies of it around where it was."""
+    less = values - 10
+    steps = [(5, 0), (-5, 0), (0, 5), (0, -5), (4, 4), (4, -4), (-4, 4), (-4, -4)]
+    return 10 + 0.5 * less + 0.5 * sum(np.roll(less, step, (-2, -1)) for step in steps)
+
+
+def doughnuts(values):
+    less = values - 10
+    return 10 + 3 * blurred(2.5)(less) - 2 * blurred(1.5)(less)
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+@pytest.mark.parametrize("sigma", [0.5, 1.0])
+def test_a_gaussian_passes_with_the_gain_it_must_have(axes: str, sigma: float) -> None:
+    """By hand: two Gaussians folded; the centre keeps (s / hypot(s, sigma)) per axis."""
+    centre, ring = beads(asked(blurred(sigma), axes))
+    assert (centre.verdict, ring.verdict) == ("pass", "pass")
+    assert centre.value == pytest.approx((SIGMA / np.hypot(SIGMA, sigma)) ** len(axes), rel=0.03)
+    assert ring.value < 0.01
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_the_identity_and_a_median_pass(axes: str) -> None:
+    for denoise, least in ((lambda values: values, 0.999), (partial(ndimage.median_filter, size=3), 0.5)):
+        centre, ring = beads(asked(denoise, axes))
+        assert (centre.verdict, ring.verdict) == ("pass", "pass")
+        assert least < centre.value < 1.001
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_doughnuts_are_caught(axes: str) -> None:
+    centre, ring = beads(asked(doughnuts, axes))
+    assert (centre.verdict, ring.verdict) == ("fail", "fail")
+    assert centre.value < 0 < ring.value
+    assert "inverted" in centre.sentence
+    assert "a ring" in ring.sentence
+    assert ring.picture is not None
+    middle = np.array(ring.picture.values.shape) // 2
+    assert ring.picture.values[tuple(middle)] < 0 < ring.picture.values.max()
+
+
+def test_rings_around_an_upright_centre_are_caught() -> None:
+    centre, ring = beads(asked(ring_maker))
+    assert ring.verdict == "fail"
+    assert 0.1 < ring.value < 0.3
+    assert centre.verdict in ("pass", "warn")
+    assert centre.value == pytest.approx(0.55, abs=0.1)
+
+
+def test_an_amplified_and_a_vanished_bead() -> None:
+    centre, _ = beads(asked(lambda values: 10 + 1.6 * (values - 10)))
+    assert (centre.verdict, round(centre.value, 3)) == ("fail", 1.6)
+    centre, ring = beads(asked(lambda values: np.full_like(values, 11)))
+    assert (centre.verdict, ring.verdict) == ("warn", "pass")
+    assert centre.value == 0
+
+
+def test_chance_does_not_invert_what_vanished() -> None:
+    """A result that has nothing to do with the beads is no inversion, whatever its sign."""
+    rng = np.random.default_rng(2)
+    for _ in range(5):
+        centre, ring = beads(asked(lambda values: np.float32(10) + rng.normal(0, 1, values.shape).astype(np.float32)))
+        assert centre.verdict in ("warn", "cannot tell")
+        assert ring.verdict in ("pass", "cannot tell")
+
+
+def test_weak_beads_may_vanish() -> None:
+    """A threshold removes what is weak and leaves what is strong: reported, and passed."""
+
+    def threshold(values):
+        return np.where(np.abs(values - 10) > 3.5 * LEVEL, values, np.float32(10))
+
+    centre, _ = beads(asked(threshold))
+    assert centre.verdict == "pass"
+    told = centre.details
+    assert told["bright 2 background"]["centre"] < 0.5 < told["bright 10 background"]["centre"]
+
+
+def test_details_count_every_bead() -> None:
+    pair = asked(lambda values: values)
+    found = response(pair)
+    assert found is not None
+    told = beads(pair)[0].details
+    counts = [group["beads"] for group in told.values() if isinstance(group, dict)]
+    assert sum(counts) == len(found.strength)
+    assert all(np.count_nonzero(found.strength == s) == len(found.strength) // 3 for s in STRENGTHS)
+    profile = told["bright 10 cells"]["profile"]
+    by_hand = (4 * np.exp(-0.5 * 4 / SIGMA**2) + 8 * np.exp(-0.5 * 5 / SIGMA**2)) / 12  # (2, 0) and (2, 1) all round
+    assert profile[2] == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_without_a_denoiser_and_without_room() -> None:
+    rng = np.random.default_rng(0)
+    small = Volume(rng.normal(5, LEVEL, (16, 17)).astype(np.float32), "YX")
+    tiny = Volume(rng.normal(5, LEVEL, (3, 4, 5)).astype(np.float32), "ZYX")
+    for pair in (asked(None), asked(blurred(1), image=small), asked(blurred(1), image=tiny)):
+        found = beads(pair)
+        assert [one.verdict for one in found] == ["cannot tell"] * 2
+        assert all(one.reason for one in found)
+    assert "--model" in beads(asked(None))[0].reason
+
+
+def test_beads_stay_where_all_was_measured() -> None:
+    image = noisy("YX")
+    values = image.read()
+    values[:, 40:] = 0
+    holed = replace(image, data=values, no_data=0.0)
+    seen = []
+
+    def look(given):
+        seen.append(given.copy())
+        return given
+
+    beads(asked(look, image=holed))
+    changed = [seen[0] != other for other in seen[1:]]
+    assert all(one[:, :40].any() and not one[:, 40:].any() for one in changed)
+
+
+def test_the_box_is_where_the_cells_are() -> None:
+    values = np.random.default_rng(0).normal(0, LEVEL, (128, 256)).astype(np.float32)
+    values[70:110, 180:230] += 8
+    pair = asked(None, image=Volume(values, "YX"))
+    found = busiest(pair, 64 * 64)
+    assert found is not None
+    rows, columns = found[1]
+    assert (rows.stop - rows.start) * (columns.stop - columns.start) <= 64 * 64
+    assert rows.start < 90 < rows.stop
+    assert columns.start < 205 < columns.stop

@@ -1,0 +1,101 @@
+"""The estimated error as a finding: worse than the input fails, better passes, and doubt is said."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache, partial
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from meeum import phantom
+from meeum.audit.error import error
+from meeum.audit.judge import OutOfTimeError
+from meeum.audit.pair import Pair, gather
+from meeum.noise import Noise, measure
+from meeum.volume import Volume
+
+STD = 4e-3
+
+
+@lru_cache(maxsize=4)
+def case(axes: str) -> tuple[Volume, np.ndarray, Noise]:
+    shape = (24, 64, 64) if axes == "ZYX" else (16, 192, 192)
+    made = phantom.make(shape, seed=1, settings=phantom.PhantomSettings(noise_std=STD, noise_colour="white"))
+    noisy, truth = made.noisy, made.truth.read()
+    if axes == "YX":
+        truth = truth[8]
+        values = truth + np.random.default_rng(3).normal(0, STD, truth.shape).astype(np.float32)
+        noisy = Volume(values, "YX", noisy.voxel_size_um[1:], "refractive index")
+    return noisy, truth, measure(noisy)
+
+
+def asked(noisy: Volume, noise: Noise, denoise) -> Pair:
+    return gather(noisy, noisy, noise=noise, denoise=denoise)
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_a_good_filter_passes_with_its_true_error(axes: str) -> None:
+    noisy, truth, noise = case(axes)
+    blur = partial(ndimage.gaussian_filter, sigma=0.8)
+    (found,) = error(asked(noisy, noise, blur))
+    true = float(np.mean((blur(noisy.read()).astype(float) - truth) ** 2))
+    assert found.verdict == "pass"
+    chance = math.hypot(found.details["standard_error"], found.details["systematic"])
+    assert chance < 0.2 * STD**2
+    assert found.details["mse"] == pytest.approx(true, abs=3 * chance)
+    assert found.interval[0] <= found.value <= found.interval[1]
+    assert found.details["mse"] == pytest.approx(found.value**2)
+    assert "of the noise's squared error is left" in found.sentence
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_one_value_is_worse_than_the_input(axes: str) -> None:
+    noisy, truth, noise = case(axes)
+    (found,) = error(asked(noisy, noise, lambda values: np.full_like(values, 1.2)))
+    assert found.verdict == "fail"
+    assert found.p_value < 1e-6
+    assert found.value == pytest.approx(math.sqrt(np.mean((truth - 1.2) ** 2)), rel=0.02)
+    assert "times the noise's" in found.sentence
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_doing_nothing_cannot_be_told_from_the_input(axes: str) -> None:
+    noisy, _, noise = case(axes)
+    (found,) = error(asked(noisy, noise, lambda values: values))
+    assert found.verdict == "cannot tell"
+    assert found.effect == pytest.approx(1, abs=0.05)
+    assert "uncertain" in found.reason
+
+
+def test_without_a_denoiser_or_gaussian_noise_nothing_is_told() -> None:
+    noisy, _, noise = case("YX")
+    blur = partial(ndimage.gaussian_filter, sigma=0.8)
+    for pair in (asked(noisy, noise, None), asked(noisy, replace(noise, tails=9.0), blur)):
+        (found,) = error(pair)
+        assert (found.verdict, found.effect) == ("cannot tell", pytest.approx(math.nan, nan_ok=True))
+        assert found.reason
+    assert "--model" in error(asked(noisy, noise, None))[0].reason
+
+
+def test_tiny_images_and_images_full_of_holes() -> None:
+    noisy, _, noise = case("YX")
+    values = noisy.read()
+    tiny = Volume(values[:6, :7], "YX")
+    holed = Volume(np.where(values > np.median(values), values, 0), "YX", no_data=0.0)
+    for image in (tiny, holed):
+        (found,) = error(asked(image, noise, partial(ndimage.gaussian_filter, sigma=0.8)))
+        assert found.verdict == "cannot tell"
+        assert found.reason
+
+
+def test_a_denoiser_out_of_time_says_so_itself() -> None:
+    noisy, _, noise = case("YX")
+
+    def late(values):
+        raise OutOfTimeError("no time left")
+
+    with pytest.raises(OutOfTimeError):
+        error(asked(noisy, noise, late))

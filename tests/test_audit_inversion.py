@@ -1,0 +1,173 @@
+"""Inverted contrast: found where it is planted, and not in results that are true or mildly filtered."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from meeum.audit.inversion import inversion
+from meeum.audit.layers import FINE, SMOOTH, ball, layers
+from meeum.audit.pair import gather
+from meeum.audit.surrogates import null_of
+from meeum.volume import Volume
+
+AXES = {2: "YX", 3: "ZYX"}
+EDGES = {2: None, 3: (0.2, 0.1, 0.1)}
+SHAPES = ((96, 96), (20, 48, 48))
+
+
+def scene(shape, seed, colour=0.0):
+    """Soft discs or balls with texture inside, contrast 10, and the same with noise of standard deviation 1."""
+    rng = np.random.default_rng(seed)
+    texture = ndimage.gaussian_filter(rng.standard_normal(shape), 2)
+    grid, mask = np.indices(shape), np.zeros(shape)
+    for _ in range(3):
+        centre = [rng.uniform(0.15 * n, 0.85 * n) for n in shape]
+        apart = np.sqrt(sum((axis - at) ** 2 for axis, at in zip(grid, centre, strict=True)))
+        mask = np.maximum(mask, np.clip(rng.uniform(8, 13) - apart, 0, 1))
+    truth = ndimage.gaussian_filter(mask * (10 + 3 * texture / texture.std()), 1.0)
+    noise = rng.standard_normal(shape)
+    if colour:
+        noise = ndimage.gaussian_filter(noise, colour, mode="wrap")
+    return truth, truth + noise / noise.std()
+
+
+def pair_of(noisy, denoised, no_data=None):
+    axes, edges = AXES[noisy.ndim], EDGES[noisy.ndim]
+    before, after = (Volume(a.astype(np.float32), axes, edges, no_data=no_data) for a in (noisy, denoised))
+    return gather(before, after)
+
+
+def flipped(truth, radius):
+    """The truth with its contrast inverted in a ball around its steepest place away from the border."""
+    inside = np.zeros(truth.shape)
+    core = tuple(slice(n // 5, n - n // 5) for n in truth.shape)
+    inside[core] = np.abs(truth - ndimage.gaussian_filter(truth, 3))[core]
+    centre = np.unravel_index(inside.argmax(), truth.shape)
+    apart = np.sqrt(sum((a - c) ** 2 for a, c in zip(np.indices(truth.shape), centre, strict=True)))
+    near = apart <= radius
+    return np.where(near, 2 * truth[apart <= 2 * radius].mean() - truth, truth), centre
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_spot_of_inverted_contrast_is_found_at_its_place(shape, seed):
+    truth, noisy = scene(shape, seed)
+    denoised, centre = flipped(truth, 4)
+    (found,) = inversion(pair_of(noisy, denoised))
+    assert found.verdict == "fail"
+    assert found.p_value < 1e-3
+    assert found.effect > found.bound
+    assert min(np.linalg.norm(np.subtract(place.centre, centre)) for place in found.places) < 6
+    assert len(found.places) <= 20
+    assert found.picture is not None
+    assert found.picture.values.ndim == 2
+    assert f"{found.effect:.1f} times the noise" in found.sentence
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_image_inverted_as_a_whole_is_said_to_be(shape):
+    truth, noisy = scene(shape, 0)
+    (found,) = inversion(pair_of(noisy, -truth))
+    assert found.verdict == "fail"
+    assert "throughout" in found.sentence or "changed places" in found.sentence
+
+
+def test_cells_and_background_that_changed_places_are_found_though_edges_were_blurred_away():
+    rng = np.random.default_rng(0)
+    y, x = np.indices((256, 256))
+    truth = 20 * np.exp(-((y - 128) ** 2 + (x - 128) ** 2) / (2 * 60**2))
+    (found,) = inversion(pair_of(truth + rng.standard_normal(truth.shape), -truth))
+    assert found.verdict == "fail"
+
+
+def results(truth, noisy):
+    return {
+        "truth": truth,
+        "gaussian 0.5": ndimage.gaussian_filter(noisy, 0.5),
+        "gaussian 1": ndimage.gaussian_filter(noisy, 1.0),
+        "median": ndimage.median_filter(noisy, 3),
+        "identity": noisy,
+        "flat": np.zeros_like(noisy),
+    }
+
+
+@pytest.mark.parametrize(("shape", "colour", "seeds"), [((96, 96), 0.0, 3), ((96, 96), 0.8, 2), ((12, 40, 40), 0.0, 1)])
+def test_honest_results_raise_no_alarm(shape, colour, seeds):
+    for seed in range(seeds):
+        truth, noisy = scene(shape, 100 + seed, colour)
+        for name, denoised in results(truth, noisy).items():
+            (found,) = inversion(pair_of(noisy, denoised))
+            assert found.verdict in ("pass", "cannot tell"), (name, seed, found.sentence)
+            assert found.effect == 0
+
+
+def test_white_noise_leaves_no_doubt_in_a_volume():
+    truth, noisy = scene((24, 48, 48), 5)
+    (found,) = inversion(pair_of(noisy, truth))
+    assert found.verdict == "pass"
+    assert found.limit < found.bound
+
+
+def test_voxels_without_data_are_no_structure():
+    truth, noisy = (image + 50 for image in scene((96, 96), 1))
+    hole = np.zeros(truth.shape, bool)
+    hole[:30, :40] = True
+    (found,) = inversion(pair_of(np.where(hole, 0, noisy), np.where(hole, 0, truth), no_data=0.0))
+    assert found.effect == 0
+    turned, centre = flipped(truth, 5)
+    assert not hole[centre]
+    (found,) = inversion(pair_of(np.where(hole, 0, noisy), np.where(hole, 0, turned), no_data=0.0))
+    assert found.verdict == "fail"
+    assert not any(hole[tuple(int(c) for c in place.centre)] for place in found.places)
+
+
+@pytest.mark.parametrize("shape", [(17, 18), (3, 24, 24)])
+def test_small_images_do_not_crash(shape):
+    rng = np.random.default_rng(0)
+    noisy = rng.standard_normal(shape)
+    (found,) = inversion(pair_of(noisy, 0.5 * noisy))
+    assert found.verdict in ("pass", "cannot tell")
+
+
+def test_where_the_noise_is_unknown_nothing_is_told():
+    truth, noisy = scene((48, 48), 0)
+    pair = pair_of(noisy, truth)
+    (found,) = inversion(replace(pair, noise=replace(pair.noise, std=float("nan"))))
+    assert found.verdict == "cannot tell"
+    assert "noise" in found.reason
+
+
+def test_the_same_pair_is_judged_the_same_twice():
+    truth, noisy = scene((64, 64), 3)
+    pair = pair_of(noisy, truth)
+    assert inversion(pair)[0].limit == inversion(pair)[0].limit
+
+
+@pytest.mark.parametrize("ratios", [(1.0, 1.0), (2.0, 1.0, 1.0), (4.3, 1.0, 1.0)])
+def test_the_slope_is_the_factor_between_input_and_output(ratios):
+    rng = np.random.default_rng(0)
+    output = ndimage.gaussian_filter(rng.standard_normal((32,) * len(ratios)), 2).astype(np.float32)
+    valid = np.ones(output.shape, bool)
+    for factor in (-1.0, 0.0, 0.5, 1.0, 2.0):
+        residual = np.float32(factor - 1) * output  # so that the input is factor times the output
+        for layer in layers(output, residual, valid, ratios, boxes=FINE):
+            assert np.allclose(layer.slope[layer.energy > 1e-10], factor, atol=1e-3)
+
+
+def test_a_ball_of_twice_the_contrast_has_twice_the_amplitude():
+    (gain, height), *_ = ball((1.0, 1.0), SMOOTH)
+    y, x = np.ogrid[-24:25, -24:25]
+    disc = 2 * np.clip(4.5 - np.hypot(y, x), 0, 1).astype(np.float32)
+    layer = next(layers(disc, 0 * disc, np.ones(disc.shape, bool), (1.0, 1.0), boxes=SMOOTH))
+    assert layer.amplitude.max() == pytest.approx(2 * gain, rel=1e-4)
+    assert layer.output.max() == pytest.approx(2 * height, rel=1e-4)
+
+
+def test_p_values_and_thresholds_of_the_null_are_inverse():
+    truth, noisy = scene((64, 64), 3)
+    null = null_of(pair_of(noisy, truth), FINE)
+    for p_value in (0.05, 1e-3, 1e-6):
+        assert null.p_value(null.threshold(p_value, 5000), 5000) == pytest.approx(p_value, rel=1e-3)
+    assert 0 < null.rate <= 1

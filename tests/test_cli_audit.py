@@ -286,8 +286,7 @@ def test_denoise_audits_says_and_writes_it(images: Path, here: Path, three: None
     lines = outcome.out.splitlines()
     assert any(re.fullmatch(r"Audit: done \(\S+ s\)", line) for line in lines)
     assert f"✗ fail         {'about storm':<30}  0.75 noise std, ideal 0" in lines
-    assert f"? cannot tell  {'about fog':<30}  –, ideal 0" in lines
-    assert not any("about calm" in line for line in lines)  # it passed
+    assert not any("about calm" in line or "about fog" in line for line in lines)  # no objection
     told = json.loads((here / "out" / "audit.json").read_text(encoding="utf-8"))
     assert (told["verdict"], told["asked"], told["noisy"]) == ("fail", True, "cell.TCF")
     assert told["noise"]["std"] == pytest.approx(api.load("out").noise.std)

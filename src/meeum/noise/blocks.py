@@ -19,7 +19,7 @@ Ints = tuple[int, ...]
 
 SIDES = (32, 24, 16)  # longest side of a block, voxels
 ENOUGH = 60  # blocks among which some may be empty
-MOST = 300  # blocks that are looked at
+MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def block_spectra(frames: Sequence[Volume], *, signal: Sequence[Volume] = (), se
     chosen = block_sides([frame.shape for frame in frames])
     window = _window(chosen)
     places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
-    order = np.random.default_rng(seed).permutation(len(places))[:MOST]
+    order = np.random.default_rng(seed).permutation(len(places))[: MOST[len(chosen)]]
     tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
     power, means, centres, tails = (np.array([row[part] for _, row in rows]) for part in range(4))
@@ -130,6 +130,19 @@ def multiplicity(sides: Ints) -> Array:
         counts[..., -1] = 1
     counts.flat[0] = 0
     return counts
+
+
+def chance(sides: Ints, frequencies: NDArray[np.bool_]) -> float:
+    """Relative variance of the mean power of white noise over `frequencies` (*half) of one block.
+
+    Neighbouring frequencies agree as far as the window's square spreads them.
+    """
+    mirrored = np.roll(np.flip(frequencies), 1, axis=tuple(range(len(sides) - 1)))
+    full = np.concatenate([frequencies, mirrored[..., 1 : sides[-1] - frequencies.shape[-1] + 1]], axis=-1)
+    weights = scipy.ndimage.uniform_filter(full.astype(float), 3, mode="wrap")
+    spread = np.abs(scipy.fft.fftn(_window(sides) ** 2)) ** 2
+    pairs = scipy.fft.ifftn(np.abs(scipy.fft.fftn(weights)) ** 2).real
+    return float(2 * (spread * pairs).sum() / weights.sum() ** 2)
 
 
 def white_blocks(sides: Ints, count: int) -> BlockSpectra:

@@ -16,7 +16,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from meeum.noise.blocks import BlockSpectra, Ints, multiplicity, white_blocks
+from meeum.noise.blocks import BlockSpectra, Ints, chance, multiplicity, white_blocks
+from meeum.noise.emptiest import emptiest
 from meeum.noise.levels import explain
 
 Array = NDArray[Any]
@@ -132,7 +133,9 @@ def spectrum_of(blocks: BlockSpectra, floor: Floor) -> Array:
         return np.where(floor.free, least, np.minimum(least, _continued(least, floor.free)))
     clean = np.median(even, axis=0) / law.median
     if _is_flat(clean, floor.free, blocks):
-        return np.full(least.shape, least[_finer_than(FINEST, blocks.sides)].mean())
+        finest = _finer_than(FINEST, blocks.sides)
+        level = emptiest(even[:, finest].mean(axis=1, dtype=np.float64), chance(blocks.sides, finest))
+        return np.full(least.shape, level)
     return np.where(floor.free, clean, np.minimum(least, _continued(clean, floor.free)))
 
 

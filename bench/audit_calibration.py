@@ -19,10 +19,10 @@ from audit_cases import CYCLE, FILTERS, IMAGES, LATTICES, NOISES, case, make
 from page import PAGE, put
 from peers import append, machine, recorded
 
-from meeum.audit.finding import worst
-from meeum.audit.judge import MEASURES, judge
-from meeum.audit.pair import gather
-from meeum.audit.planting import DAMAGES, Scene, plant
+from meeum.auditing.finding import worst
+from meeum.auditing.judge import MEASURES, judge
+from meeum.auditing.pair import gather
+from meeum.auditing.planting import DAMAGES, Scene, plant
 
 DOCUMENT = PAGE.with_name("audit.md")
 EXCUSED = {  # what the filter truly does, so that a verdict on it is no false alarm

@@ -20,7 +20,7 @@ from torch import nn
 
 import meeum
 from meeum import api, masking, networks, phantom
-from meeum.audit.finding import SEVERITY
+from meeum.auditing.finding import SEVERITY
 from meeum.patches import Normalisation
 from meeum.settings import assumed, override
 

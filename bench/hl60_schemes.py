@@ -15,7 +15,7 @@ import torch
 from page import put
 
 from meeum import Settings, api, session
-from meeum.audit import psnr
+from meeum.auditing import psnr
 from meeum.settings import override
 
 SETTINGS = {

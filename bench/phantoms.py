@@ -14,7 +14,7 @@ import torch
 from page import put
 
 from meeum import api, phantom
-from meeum.audit import psnr
+from meeum.auditing import psnr
 from meeum.settings import assumed
 
 

@@ -22,7 +22,7 @@ from peers import append, machine, recorded
 from scipy.stats import spearmanr
 
 from meeum import api, phantom
-from meeum.audit import unbiased_risk
+from meeum.auditing import unbiased_risk
 from meeum.noise import measure
 from meeum.settings import assumed, override
 

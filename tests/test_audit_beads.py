@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from meeum.audit.beads import beads
-from meeum.audit.boxes import busiest
-from meeum.audit.pair import Pair, gather
-from meeum.audit.response import SIGMA, STRENGTHS, response
+from meeum.auditing.beads import beads
+from meeum.auditing.boxes import busiest
+from meeum.auditing.pair import Pair, gather
+from meeum.auditing.response import SIGMA, STRENGTHS, response
 from meeum.noise import Noise
 from meeum.volume import Volume
 

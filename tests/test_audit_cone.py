@@ -11,9 +11,9 @@ import scipy.fft
 from scipy import ndimage
 
 from meeum import Volume, phantom
-from meeum.audit.cone import _frequencies, cone
-from meeum.audit.finding import Finding
-from meeum.audit.pair import gather
+from meeum.auditing.cone import _frequencies, cone
+from meeum.auditing.finding import Finding
+from meeum.auditing.pair import gather
 from meeum.noise import Noise, measure
 
 

@@ -11,10 +11,10 @@ import pytest
 from scipy import ndimage
 
 from meeum import phantom
-from meeum.audit.edges import edges
-from meeum.audit.finding import worst
-from meeum.audit.pair import Pair, gather
-from meeum.audit.transfer import taper
+from meeum.auditing.edges import edges
+from meeum.auditing.finding import worst
+from meeum.auditing.pair import Pair, gather
+from meeum.auditing.transfer import taper
 from meeum.noise import Noise, measure
 from meeum.volume import Volume
 

@@ -11,9 +11,9 @@ import pytest
 from scipy import ndimage
 
 from meeum import phantom
-from meeum.audit.error import error
-from meeum.audit.judge import OutOfTimeError
-from meeum.audit.pair import Pair, gather
+from meeum.auditing.error import error
+from meeum.auditing.judge import OutOfTimeError
+from meeum.auditing.pair import Pair, gather
 from meeum.noise import Noise, measure
 from meeum.volume import Volume
 

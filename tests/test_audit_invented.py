@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from meeum.audit.invented import invented
-from meeum.audit.pair import gather
+from meeum.auditing.invented import invented
+from meeum.auditing.pair import gather
 from meeum.volume import Volume
 
 AXES = {2: "YX", 3: "ZYX"}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from meeum.audit.inversion import inversion
-from meeum.audit.layers import FINE, SMOOTH, ball, layers
-from meeum.audit.pair import gather
-from meeum.audit.surrogates import null_of
+from meeum.auditing.inversion import inversion
+from meeum.auditing.layers import FINE, SMOOTH, ball, layers
+from meeum.auditing.pair import gather
+from meeum.auditing.surrogates import null_of
 from meeum.volume import Volume
 
 AXES = {2: "YX", 3: "ZYX"}

@@ -11,10 +11,10 @@ import pytest
 
 import meeum
 from meeum import api, phantom
-from meeum.audit import Finding, Picture, Place, gather, judge
-from meeum.audit.finding import decide
-from meeum.audit.judge import MEASURES, OutOfTimeError, bounded, guarded, unjudged
-from meeum.audit.table import SYMBOLS, table
+from meeum.auditing import Finding, Picture, Place, gather, judge
+from meeum.auditing.finding import decide
+from meeum.auditing.judge import MEASURES, OutOfTimeError, bounded, guarded, unjudged
+from meeum.auditing.table import SYMBOLS, table
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 
@@ -219,7 +219,7 @@ def test_the_verb_takes_volumes_arrays_and_paths(tmp_path):
         meeum.audit(arrays[0], arrays[1][:4])
     with pytest.raises(MeeumError, match="axes"):
         meeum.audit(np.ones(5), np.ones(5))
-    assert callable(meeum.audit) and meeum.audit.Finding is Finding
+    assert meeum.audit is api.audit
     assert api.audit is not None
 
 

@@ -7,10 +7,10 @@ import pytest
 from scipy.ndimage import gaussian_filter, median_filter
 
 from meeum import phantom
-from meeum.audit.lattice import lattice
-from meeum.audit.pair import gather
-from meeum.audit.shift import shift_test
-from meeum.audit.tails import fit_tail
+from meeum.auditing.lattice import lattice
+from meeum.auditing.pair import gather
+from meeum.auditing.shift import shift_test
+from meeum.auditing.tails import fit_tail
 from meeum.noise import measure
 from meeum.volume import Volume
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import ndimage
 
 from meeum import Volume, phantom
-from meeum.audit.finding import Finding
-from meeum.audit.leftover import Part, expected, leftover
-from meeum.audit.pair import gather
+from meeum.auditing.finding import Finding
+from meeum.auditing.leftover import Part, expected, leftover
+from meeum.auditing.pair import gather
 from meeum.noise import Noise, measure
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter, median_filter
 
 from meeum import phantom
-from meeum.audit.lines import lines
-from meeum.audit.pair import gather
+from meeum.auditing.lines import lines
+from meeum.auditing.pair import gather
 from meeum.noise import measure
 from meeum.volume import Volume
 

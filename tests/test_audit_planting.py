@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from meeum.audit.planting import DAMAGES, Scene, plant
+from meeum.auditing.planting import DAMAGES, Scene, plant
 from meeum.errors import UsageError
 
 LEVEL = 0.25

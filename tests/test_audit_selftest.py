@@ -9,11 +9,11 @@ import pytest
 import scipy.ndimage
 
 from meeum import phantom
-from meeum.audit.finding import Finding, decide
-from meeum.audit.judge import MEASURES, judge
-from meeum.audit.pair import gather
-from meeum.audit.planting import DAMAGES
-from meeum.audit.selftest import crop, selftest, surrogate
+from meeum.auditing.finding import Finding, decide
+from meeum.auditing.judge import MEASURES, judge
+from meeum.auditing.pair import gather
+from meeum.auditing.planting import DAMAGES
+from meeum.auditing.selftest import crop, selftest, surrogate
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 

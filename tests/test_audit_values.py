@@ -10,10 +10,10 @@ import pytest
 from scipy import ndimage, stats
 
 from meeum import Volume, phantom
-from meeum.audit.finding import Finding
-from meeum.audit.means import Estimate, Kind, cell_means, cell_sums, judged, masked_mean, widening
-from meeum.audit.pair import Pair, gather
-from meeum.audit.values import values
+from meeum.auditing.finding import Finding
+from meeum.auditing.means import Estimate, Kind, cell_means, cell_sums, judged, masked_mean, widening
+from meeum.auditing.pair import Pair, gather
+from meeum.auditing.values import values
 from meeum.noise import Noise, measure
 
 SHAPE = (24, 96, 96)

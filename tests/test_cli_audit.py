@@ -15,13 +15,12 @@ import pytest
 import torch
 from command import TINY, TWO_STEPS, Outcome, call
 
-import meeum
 from meeum import api, examination, io, phantom
-from meeum.audit import Finding, Picture
+from meeum.auditing import Finding, Pair, Picture
 from meeum.examination import Source, read_pair
 
 README = Path(__file__).parents[1] / "README.md"
-JUDGE = sys.modules["meeum.audit.judge"]
+JUDGE = sys.modules["meeum.auditing.judge"]
 SHAPE = (12, 32, 32)
 
 
@@ -261,7 +260,7 @@ def test_an_inverted_result_is_named_and_the_truth_is_not(images: Path, here: Pa
 
 
 def test_self_test_is_told_and_written(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from meeum.audit.selftest import SelfTest
+    from meeum.auditing.selftest import SelfTest
 
     asked = []
 
@@ -306,7 +305,7 @@ def test_strict_decides_the_exit_code_of_a_run(images: Path, here: Path, three: 
 
 
 def test_the_network_is_asked_by_run_and_command(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asking(pair: meeum.audit.Pair) -> list[Finding]:
+    def asking(pair: Pair) -> list[Finding]:
         answer = pair.denoise(pair.pieces[0].noisy + np.float32(pair.offset)) if pair.denoise else np.zeros(1)
         return [made("answer", "pass", float(answer.mean()))]
 

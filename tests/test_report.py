@@ -12,7 +12,7 @@ from cmap import Colormap
 from PIL import Image
 from scipy import ndimage
 
-from meeum.audit import Finding, Picture, gather, judge, pair_statistics
+from meeum.auditing import Finding, Picture, gather, judge, pair_statistics
 from meeum.errors import UsageError
 from meeum.report import RunFacts, preview, write_evidence, write_previews, write_report
 from meeum.report.curve import loss_curve

@@ -11,7 +11,7 @@ import scipy.ndimage
 from scipy.stats import spearmanr
 
 from meeum import Volume, phantom
-from meeum.audit import unbiased_risk
+from meeum.auditing import unbiased_risk
 from meeum.errors import MeeumError
 from meeum.noise import measure
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from meeum.audit import pair_statistics, psnr, rows
-from meeum.audit.regions import otsu_threshold
-from meeum.audit.sampling import plan_sample, read_blocks
+from meeum.auditing import pair_statistics, psnr, rows
+from meeum.auditing.regions import otsu_threshold
+from meeum.auditing.sampling import plan_sample, read_blocks
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 

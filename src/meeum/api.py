@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from meeum import checkpoint, io, predict, session
-from meeum.audit import Audit, Risk, gather, judge, unbiased_risk
-from meeum.audit.pair import MOST_VOXELS, Denoiser
+from meeum.auditing import Audit, Risk, gather, judge, unbiased_risk
+from meeum.auditing.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.noise import Noise, measure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meeum import io, phantom
-from meeum.audit import psnr
+from meeum.auditing import psnr
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from meeum import __version__, io
-from meeum.audit import Audit, gather, judging, pair_statistics
-from meeum.audit.judge import guarded
-from meeum.audit.pair import Denoiser
-from meeum.audit.selftest import SelfTest, selftest
+from meeum.auditing import Audit, gather, judging, pair_statistics
+from meeum.auditing.judge import guarded
+from meeum.auditing.pair import Denoiser
+from meeum.auditing.selftest import SelfTest, selftest
 from meeum.errors import UsageError
 from meeum.io import h5file
 from meeum.io.files import refuse_output, replacing

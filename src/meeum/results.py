@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from meeum import api, folder, io
-from meeum.audit import Audit, PairStatistics, gather, judging
-from meeum.audit.judge import bounded, unjudged
+from meeum.auditing import Audit, PairStatistics, gather, judging
+from meeum.auditing.judge import bounded, unjudged
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError, UsageError
 from meeum.report import RunFacts, write_previews, write_report

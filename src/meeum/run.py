@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from meeum import api, checkpoint, folder, predict, results, session
-from meeum.audit import Audit, pair_statistics
-from meeum.audit.judge import guarded
+from meeum.auditing import Audit, pair_statistics
+from meeum.auditing.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.report import RunFacts

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from meeum import patches, run, verdicts
-from meeum.audit import Audit
+from meeum.auditing import Audit
 from meeum.checkpoint import MODEL_FILE
 from meeum.folder import AUDIT, REPORT, RESULTS, SUMMARY
 from meeum.io.files import refuse_output, replacing

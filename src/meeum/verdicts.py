@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from meeum.audit import Audit, Verdict
-from meeum.audit.pair import Denoiser
-from meeum.audit.table import SYMBOLS, Line, sigma, table
+from meeum.auditing import Audit, Verdict
+from meeum.auditing.pair import Denoiser
+from meeum.auditing.table import SYMBOLS, Line, sigma, table
 from meeum.examination import Examination, as_text, examine
 from meeum.volume import Volume
 

@@ -28,7 +28,7 @@ def emptiest(levels: Array, chance: float) -> float:
     without chance.
     """
     edges = np.log([0.8 * np.quantile(levels, 0.001), max(np.quantile(levels, 0.9), levels.mean())])
-    grid = np.exp(np.linspace(*edges, GRID))
+    grid = np.exp(np.linspace(edges[0], edges[1], GRID))
     likelihoods = _log_gamma(levels[:, None], grid, 1 / chance)
     top = likelihoods.max(axis=1, keepdims=True)
     weights, total = _mixture(np.exp(likelihoods - top))

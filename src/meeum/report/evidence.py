@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from meeum.audit import Audit, Finding, Picture
+from meeum.auditing import Audit, Finding, Picture
 from meeum.errors import UsageError
 from meeum.io.files import replacing
 from meeum.report.figures import IMAGE_COLORMAP, RESIDUAL_COLORMAP, Layout, Limits, arrange, preview

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from meeum.audit import Audit, Finding, PairStatistics, Picture, rows
-from meeum.audit.table import SYMBOLS, sigma, table
+from meeum.auditing import Audit, Finding, PairStatistics, Picture, rows
+from meeum.auditing.table import SYMBOLS, sigma, table
 from meeum.errors import UsageError
 from meeum.report import curve, evidence
 from meeum.report.previews import Preview

@@ -1,0 +1,89 @@
+"""A8: how far the denoised image is from the unknown truth, by Stein's unbiased risk."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.stats import norm
+
+from meeum.auditing.finding import Finding, decide
+from meeum.auditing.pair import Pair
+from meeum.auditing.risk import Risk, unbiased_risk
+from meeum.errors import MeeumError
+
+SURE = 1.96  # standard errors that a verdict keeps away from the bound
+IMPULSES = "few voxels are far off, and the estimate holds for Gaussian noise only"
+
+
+def error(pair: Pair) -> list[Finding]:
+    """Mean squared error over the noise's variance, estimated without truth (Stein 1981): ideal 0, doing nothing is 1.
+
+    It holds for a denoiser that has not seen this very noise; one trained on it comes out a little too good.
+    """
+    if pair.denoise is None:
+        return [_untold("needs the denoiser (--model)")]
+    if pair.noise.is_impulsive:
+        return [_untold(IMPULSES)]
+    try:
+        risk = unbiased_risk(pair.noisy, pair.denoise, pair.noise, seed=pair.seed)
+    except MeeumError as problem:
+        if type(problem) is not MeeumError:  # of the denoiser, not of the estimate
+            raise
+        return [_untold(str(problem))]
+    if math.isnan(risk.standard_error) or not risk.noise_mse > 0:
+        return [_untold("the image is too small for a standard error")]
+    return [_finding(pair, risk)]
+
+
+def _finding(pair: Pair, risk: Risk) -> Finding:
+    spread = math.hypot(risk.standard_error, risk.systematic)
+    share, chance = risk.mse / risk.noise_mse, spread / risk.noise_mse
+    p_value, effect = float(norm.sf((share - 1) / max(chance, 1e-6))), max(share, 0.0)
+    near = abs(share - 1) < SURE * chance
+    low, high = (math.sqrt(max(risk.mse + way * SURE * spread, 0.0)) for way in (-1, 1))
+    return Finding(
+        measure="error",
+        title="estimated error",
+        value=risk.rmse,
+        unit=pair.noisy.quantity,
+        ideal=0.0,
+        worse="above",
+        effect=effect,
+        effect_unit="of the noise's variance",
+        bound=1.0,
+        verdict="cannot tell" if near else decide(effect, 1.0, p_value=p_value),
+        sentence=_sentence(risk, chance),
+        p_value=p_value,
+        interval=(low, high),
+        limit=1 + SURE * chance,
+        reason="the estimate is too uncertain to tell the error from the noise's" if near else "",
+        details={**risk.as_dict(), "noise_rms": math.sqrt(risk.noise_mse)},
+    )
+
+
+def _sentence(risk: Risk, chance: float) -> str:
+    share = max(risk.mse / risk.noise_mse, 0.0)
+    told = (
+        f"The denoised image is estimated to be {risk.rmse:.2g} from the truth (root mean square), "
+        f"where the noise is {math.sqrt(risk.noise_mse):.2g}"
+    )
+    if share > 1:
+        return f"{told}: its squared error is {share:.2f} ± {chance:.2f} times the noise's."
+    return f"{told}: {100 * share:.0f} ± {100 * chance:.0f} % of the noise's squared error is left."
+
+
+def _untold(reason: str) -> Finding:
+    return Finding(
+        measure="error",
+        title="estimated error",
+        value=math.nan,
+        unit="",
+        ideal=0.0,
+        worse="above",
+        effect=math.nan,
+        effect_unit="of the noise's variance",
+        bound=1.0,
+        verdict="cannot tell",
+        sentence="How far the denoised image is from the truth cannot be told.",
+        reason=reason,
+    )

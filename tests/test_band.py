@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from meeum import api, band, phantom
+from meeum import api, band, phantom, predict
 from meeum.noise import measure
 from meeum.settings import assumed, override
 
@@ -82,3 +82,13 @@ def test_prediction_keeps_within_the_band_where_all_was_measured(made, part):
         assert not np.array_equal(kept, unkept)
     else:
         np.testing.assert_array_equal(kept, unkept)
+
+
+def test_who_asked_for_the_band_limit_is_told_where_memory_does_not_allow_it(made):
+    words = ["training.objective=auto", "training.steps=1", "prediction.flips=False"]
+    model = api.train(made.noisy, override(assumed(SHAPE), words))
+    assert predict.band_limit_left_out(made.noisy, model) == ""
+    scarce = replace(model, settings=model.settings.changed("prediction", memory_gb=1e-4))
+    assert "prediction.memory_gb allows 0.0001" in predict.band_limit_left_out(made.noisy, scarce)
+    unasked = replace(scarce, settings=scarce.settings.changed("prediction", band_limit=False))
+    assert predict.band_limit_left_out(made.noisy, unasked) == ""

@@ -100,6 +100,15 @@ def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
         band.keep_within(denoised, values, noise)
 
 
+def band_limit_left_out(noisy: Volume, model: Model) -> str:
+    """What a user should know who asked for the band limit of coloured noise and does not get it; else empty."""
+    chosen, noise = model.settings.prediction, model.noise
+    if not chosen.band_limit or noise is None or noise.is_white:
+        return ""
+    why = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
+    return f"the band limit is not kept: {why}" if why else ""
+
+
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:
     """Denoise one frame tile by tile: regions of the frame and their float32 values, in data units."""
     ask = views.estimate(place(model.network, model.shape.axes, device), model)

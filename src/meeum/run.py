@@ -172,6 +172,10 @@ def _finish(path: Path, running: Session) -> Model:
 def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
     """The denoised image; None if it was stopped before it was whole."""
     noisy = job.volumes[0]
+    left_out = predict.band_limit_left_out(noisy, model)
+    if left_out:
+        folder.note(job.folder, left_out)
+        yield Event("note", text=left_out)
     yield Event("denoise", 0.0)
     began = time.monotonic()
     clean, shares = api.denoising(noisy, model)

@@ -86,6 +86,7 @@ def known(**changes: object) -> Noise:
 def test_a_level_that_is_not_known_is_not_used() -> None:
     settings, reason = route(assumed((64, 64)), known(uncertainty=0.5), Normalisation(0.0, 5.0))
     assert settings.training.objective == "neighbours" and "50%" in reason
+    assert settings.prediction.flips
     narrow = known(uncertainty=0.5, sides=(8, 2), spectrum=np.ones((8, 2)))
     assert route(assumed((64, 2)), narrow, Normalisation(0.0, 5.0))[0].training.objective == "recorrupted"
 

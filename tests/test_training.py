@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from meeum import checkpoint, predict, session, training
+from meeum import checkpoint, pace, predict, session, training
 from meeum.errors import MeeumError
 from meeum.objectives import Subject, masked
 from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation
@@ -328,7 +328,7 @@ def test_steps_that_were_never_planned_are_refused():
 def planned(settings):
     going = prepared()
     before = copy.deepcopy(going.state.network.state_dict())
-    found = training.plan_steps(going.state, going.pool, going.objective, settings).training
+    found = pace.plan_steps(going.state, going.pool, going.objective, settings).training
     assert going.state.step == 0 and not going.state.history and not going.state.optimiser.state
     assert all(torch.equal(value, before[name]) for name, value in going.state.network.state_dict().items())
     return found
@@ -341,7 +341,7 @@ def test_measuring_the_speed_leaves_the_run_as_it_was():
 
 def test_steps_fill_the_minutes_with_the_faster_precision(monkeypatch):
     seconds = {"float32": 0.5, "bfloat16": 0.2}
-    monkeypatch.setattr(training, "_timed_steps", lambda *given: repeat(seconds[given[-1]]))
+    monkeypatch.setattr(pace, "_timed_steps", lambda *given: repeat(seconds[given[-1]]))
     # Every 25 steps six batches are validated, at a third of a step each.
     with_validation = 1 + 6 / 3 / 25
     found = planned(chosen(steps=None, minutes=2, precision="auto"))
@@ -356,17 +356,102 @@ def test_steps_fill_the_minutes_with_the_faster_precision(monkeypatch):
 
 def test_a_machine_that_is_busy_for_some_steps_does_not_change_the_precision(monkeypatch):
     times = {"float32": [0.5] * 6, "bfloat16": [0.2, 0.9, 0.9, 0.2, 0.9, 0.9]}
-    monkeypatch.setattr(training, "_timed_steps", lambda *given: iter(times[given[-1]]))
+    monkeypatch.setattr(pace, "_timed_steps", lambda *given: iter(times[given[-1]]))
     assert planned(chosen(steps=None, minutes=2, precision="auto")).precision == "bfloat16"
 
 
 def test_a_precision_that_does_not_work_here_is_not_chosen(monkeypatch):
-    step = training._step
+    step = training.take_step
 
     def failing(state, pool, objective, settings, rate):
         if settings.precision == "bfloat16":
             raise RuntimeError("no kernel for this")
         return step(state, pool, objective, settings, rate)
 
-    monkeypatch.setattr(training, "_step", failing)
+    monkeypatch.setattr(pace, "take_step", failing)
     assert planned(chosen(precision="auto")).precision == "float32"
+
+
+# --- the estimated error, and patience
+
+
+class Shrinking(torch.nn.Module):
+    """A denoiser whose true error on white noise around a flat image is known: share² of the noise's variance."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+
+    def forward(self, image):
+        return self.share * image
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 1.4])
+def test_the_estimated_error_is_the_true_one(share):
+    flat = Volume(np.random.default_rng(0).normal(0, 0.1, (256, 256)).astype(np.float32), "YX")
+    going = session.prepare([flat], chosen(objective="recorrupted", batch=16, patch=(32,)))
+    found = training.validate(Shrinking(share), going.pool, going.error, going.settings.training)
+    assert found == pytest.approx(share**2, abs=0.08)
+
+
+def test_a_masked_objective_has_no_estimate_unless_patience_asks_for_it():
+    assert prepared().error is None and prepared(patience=0.5).error is not None
+    assert math.isnan(trained(prepared())[-1].error_left)
+    assert math.isfinite(trained(prepared(objective="recorrupted"))[-1].error_left)
+
+
+def patient(monkeypatch, errors, **changes):
+    """A session whose estimated errors are planned, taken at every step."""
+    monkeypatch.setattr(training, "LEAST_BETWEEN", 1)
+    going = prepared(objective="recorrupted", **changes)
+    steps = iter(errors)
+    taken = training.validate
+    planned = lambda network, pool, what, settings: (  # noqa: E731
+        next(steps) if what is going.error else taken(network, pool, what, settings)
+    )
+    monkeypatch.setattr(training, "validate", planned)
+    return going
+
+
+def test_training_ends_when_patience_is_lost_and_keeps_the_best_weights(monkeypatch):
+    going = patient(monkeypatch, [0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2], patience=0.25)
+    best = None
+    for record in going.run():
+        if record.step == 2:
+            best = {name: value.clone() for name, value in going.state.average.state_dict().items()}
+    assert going.state.step == 5  # three steps after the best: more than a quarter of eight
+    kept = going.snapshot().network.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in best.items())
+    assert any(not torch.equal(kept[name], value) for name, value in going.state.average.state_dict().items())
+
+
+def test_without_patience_the_last_weights_count(monkeypatch):
+    going = patient(monkeypatch, [0.9, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1])
+    assert len(trained(going)) == 8
+    kept = going.snapshot().network.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in going.state.average.state_dict().items())
+
+
+def test_resumed_equals_uninterrupted_with_patience_too(tmp_path, monkeypatch):
+    errors = [0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2]
+    whole = patient(monkeypatch, errors, patience=0.25)
+    trained(whole)
+    monkeypatch.undo()
+    first = patient(monkeypatch, errors, patience=0.25)
+    trained(first, 3)
+    saved = checkpoint.load(checkpoint.save(first.snapshot(), tmp_path / "m.safetensors"))
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "LEAST_BETWEEN", 1)
+    going = session.resume([noisy()], saved)
+    rest, taken = iter(errors[3:]), training.validate
+    monkeypatch.setattr(
+        training,
+        "validate",
+        lambda network, pool, what, settings: (
+            next(rest) if what is going.error else taken(network, pool, what, settings)
+        ),
+    )
+    trained(going)
+    assert going.state.step == whole.state.step == 5
+    assert checkpoint.weights_equal(going.snapshot(), whole.snapshot())
+    assert all(torch.equal(v, whole.state.average.state_dict()[k]) for k, v in going.state.average.state_dict().items())

@@ -32,7 +32,8 @@ def route(
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
-        return _fine(settings.changed("training", objective="neighbours"), len(noise.sides)), (
+        settings = _flipped(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
+        return _fine(settings, len(noise.sides)), (
             f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
         )
     axes = "ZYX"[-len(noise.sides) :]
@@ -42,11 +43,17 @@ def route(
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
-    if settings.prediction.flips is None:
-        settings = settings.changed("prediction", flips=not directions and voxels < FLIPPED)
+    settings = _flipped(settings, not directions and voxels < FLIPPED)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, len(axes))
     return settings, _sentence(noise, axes, directions)
+
+
+def _flipped(settings: Settings, sensible: bool) -> Settings:
+    """Whether the estimate is a mean over flips, where nobody has chosen."""
+    if settings.prediction.flips is not None:
+        return settings
+    return settings.changed("prediction", flips=sensible)
 
 
 def _fine(settings: Settings, axes: int) -> Settings:

@@ -144,6 +144,10 @@ def _train(job: Job) -> Generator[Event, None, Model | None]:
         if now - saved > settings.training.checkpoint_minutes * 60:
             _save(job.folder, running)
             saved = now
+    if running.state.step < steps:
+        note = f"training ended after step {running.state.step} of {steps}: the estimated error fell no more"
+        folder.note(job.folder, note)
+        yield Event("note", text=note)
     return _finish(job.folder, running)
 
 

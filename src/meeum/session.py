@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from meeum import training, views
+from meeum import pace, training, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
-from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject
+from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
 from meeum.routing import route
 from meeum.settings import Settings, completed
@@ -26,12 +26,13 @@ Ints = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Session:
-    """Images on the device, an objective, a model and the state of its training."""
+    """Images on the device, an objective, a model and the state of its training; `error` estimates what it leaves."""
 
     model: Model
     state: State
     pool: Pool
     objective: Objective
+    error: Objective | None = None
 
     @property
     def settings(self) -> Settings:
@@ -39,7 +40,7 @@ class Session:
 
     def run(self) -> Iterator[Progress]:
         """Train on, one record a step; stop between any two and `snapshot`."""
-        yield from training.run(self.state, self.pool, self.objective, self.settings.training)
+        yield from training.run(self.state, self.pool, self.objective, self.settings.training, error=self.error)
 
     def snapshot(self) -> Model:
         """The model as trained so far, with what a resumed session needs."""
@@ -55,7 +56,8 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     _refuse_unknown(settings)
     device(settings)
     normalisation = measure(volumes)
-    needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing
+    patient = settings.training.patience is not None
+    needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing or patient
     noise = noise or (measure_noise(volumes) if needed else None)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
@@ -64,8 +66,9 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     network = build(settings.network.network, shape, seed=settings.training.seed)
     model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes, noise=noise, reason=reason)
     pool, state = _pool(volumes, model), training.start(model, device(settings))
-    settings = training.plan_steps(state, pool, objective, settings)
-    return Session(replace(model, settings=settings), state, pool, objective)
+    error = _error(volumes, model)
+    settings = pace.plan_steps(state, pool, objective, settings, error=error)
+    return Session(replace(model, settings=settings), state, pool, objective, error)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:
@@ -76,7 +79,8 @@ def resume(volumes: Sequence[Volume], model: Model) -> Session:
             f"{volumes[0].name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}"
         )
     objective = _objective(volumes, model.settings, model.normalisation, model.noise)
-    return Session(model, training.start(model, device(model.settings)), _pool(volumes, model), objective)
+    state, pool = training.start(model, device(model.settings)), _pool(volumes, model)
+    return Session(model, state, pool, objective, _error(volumes, model))
 
 
 def device(settings: Settings) -> str:
@@ -120,6 +124,13 @@ def _objective(
 ) -> Objective:
     subject = Subject(volumes[0].name, _smallest(volumes), normalisation, noise)
     return OBJECTIVES[settings.training.objective](settings, subject)
+
+
+def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
+    """The estimate of the error that is left; none where the noise is not known, or few voxels are far off."""
+    if model.noise is None or model.noise.is_impulsive:
+        return None
+    return error_left(model.settings, Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise))
 
 
 def _refuse_wide_window(settings: Settings) -> None:

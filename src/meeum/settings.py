@@ -41,6 +41,7 @@ class InputSettings(Section):
     no_data: Annotated[float, AllowInfNan(True)] | None = Field(
         None, description="value (or nan) of voxels that were never measured"
     )
+    remove_lattice: bool = Field(False, description="take a measured periodic pattern out of the image before training")
 
 
 class MaskingSettings(Section):
@@ -94,6 +95,13 @@ class TrainingSettings(Section):
     seed: int = Field(0, ge=0, lt=2**63, description="the same seed, settings and machine give the same weights")
     memory_gb: float = Field(
         2.0, gt=0, description="most memory for training data; larger images are sampled in blocks"
+    )
+    patience: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="stop when the estimated error has not fallen for this share of the steps, keep the best weights; "
+        "empty = never",
     )
     checkpoint_minutes: float = Field(2.0, gt=0, description="time between checkpoints")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 
@@ -18,22 +18,26 @@ from meeum.networks import build, place
 from meeum.objectives import Objective
 from meeum.optimiser import Muon
 from meeum.patches import TRAIN, Pool, draw, judged
-from meeum.settings import Settings, TrainingSettings
+from meeum.settings import TrainingSettings
 
 VALIDATION_PATCHES = 16
-TRIAL_STEPS = 6  # of each precision, to see which is faster
 LEAST_BETWEEN = 25  # steps between two of them
-VALIDATIONS = 40  # how often, over a whole run, the held-out loss is taken
+VALIDATIONS = 40  # how often, over a whole run, held-out voxels are judged
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One step: its loss, and every so often the loss on held-out voxels under fixed masks (nan in between)."""
+    """One step: its loss, and every so often (nan in between) two numbers of the held-out voxels.
+
+    validation  the loss under fixed masks
+    error_left  Stein's estimate of the squared error over the noise's variance, where the noise is known
+    """
 
     step: int
     steps: int
     loss: float
     validation: float
+    error_left: float
     learning_rate: float
     seconds: float
 
@@ -47,6 +51,7 @@ class State:
     optimiser: Muon
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    best: Mapping[str, Tensor] = field(default_factory=dict)  # averaged weights of the least estimated error so far
 
 
 def start(model: Model, device: str) -> State:
@@ -55,22 +60,30 @@ def start(model: Model, device: str) -> State:
     network = copy.deepcopy(average)
     optimiser = Muon(network.parameters(), lr=model.settings.training.learning_rate)
     if model.state:
-        _restore(network, optimiser, model.state)
-    return State(network, average, optimiser, model.step, [dict(row) for row in model.history])
+        _restore(network, average, optimiser, model.state)
+    best = {k.removeprefix("best/"): v for k, v in model.state.items() if k.startswith("best/")}
+    return State(network, average, optimiser, model.step, [dict(row) for row in model.history], best)
 
 
 def snapshot(model: Model, state: State) -> Model:
-    """The model as trained so far (averaged weights), with what `start` needs to go on exactly."""
+    """The model as trained so far (averaged weights, the best where these are kept), with what `start` needs to go on
+    exactly.
+    """
     kept = {f"last/{name}": value.clone() for name, value in state.network.state_dict().items()}
+    kept |= {f"average/{name}": value.clone() for name, value in state.average.state_dict().items() if state.best}
+    kept |= {f"best/{name}": value for name, value in state.best.items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         kept |= {f"moments/{index}/{name}": value.clone() for name, value in moments.items()}
     network = build(model.settings.network.network, model.shape, seed=0)
-    network.load_state_dict(state.average.state_dict())
+    network.load_state_dict(state.best or state.average.state_dict())
     return replace(model, network=network, step=state.step, history=tuple(state.history), state=kept)
 
 
-def _restore(network: nn.Module, optimiser: Muon, kept: Mapping[str, Tensor]) -> None:
+def _restore(network: nn.Module, average: nn.Module, optimiser: Muon, kept: Mapping[str, Tensor]) -> None:
     network.load_state_dict({k.removeprefix("last/"): v for k, v in kept.items() if k.startswith("last/")})
+    mean = {k.removeprefix("average/"): v for k, v in kept.items() if k.startswith("average/")}
+    if mean:
+        average.load_state_dict(mean)
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in kept.items():
         if name.startswith("moments/"):
@@ -80,22 +93,45 @@ def _restore(network: nn.Module, optimiser: Muon, kept: Mapping[str, Tensor]) ->
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def run(state: State, pool: Pool, objective: Objective, settings: TrainingSettings) -> Iterator[Progress]:
-    """Train from `state.step` up to `settings.steps`, one record a step; stop between any two."""
-    steps = _settled(settings.steps, "steps")
+def run(
+    state: State, pool: Pool, objective: Objective, settings: TrainingSettings, *, error: Objective | None = None
+) -> Iterator[Progress]:
+    """Train from `state.step` up to `settings.steps`, or until `settings.patience` is lost, one record a step.
+
+    `error` estimates the error that is left; stop between any two records.
+    """
+    steps = settled(settings.steps, "steps")
     began = time.monotonic()
     before = state.history[-1]["seconds"] if state.history else 0.0
-    while state.step < steps:
+    while state.step < steps and not _lost_patience(state, settings):
         rate = schedule(state.step, steps) * settings.learning_rate
-        loss = _step(state, pool, objective, settings, rate)
+        loss = take_step(state, pool, objective, settings, rate)
         due = state.step == steps or state.step % max(LEAST_BETWEEN, steps // VALIDATIONS) == 0
         validation = validate(state.average, pool, objective, settings) if due else math.nan
-        record = Progress(state.step, steps, loss, validation, rate, before + time.monotonic() - began)
+        exact = settings.model_copy(update={"precision": "float32"})  # a small difference over a small step
+        left = validate(state.average, pool, error, exact) if due and error else math.nan
+        if settings.patience is not None and left <= _least(state)[1]:
+            state.best = {name: value.clone() for name, value in state.average.state_dict().items()}
+        record = Progress(state.step, steps, loss, validation, left, rate, before + time.monotonic() - began)
         state.history.append({key: value for key, value in asdict(record).items() if key != "steps"})
         yield record
 
 
-def _settled(value: int | None, key: str) -> int:
+def _least(state: State) -> tuple[int, float]:
+    """The step at which the estimated error was least, and that error; infinite before the first."""
+    told = [(row.get("error_left", math.nan), row["step"]) for row in state.history]
+    known = [(left, step) for left, step in told if not math.isnan(left)]
+    left, step = min(known, default=(math.inf, 0))
+    return int(step), left
+
+
+def _lost_patience(state: State, settings: TrainingSettings) -> bool:
+    if settings.patience is None or settings.steps is None or not state.best:
+        return False
+    return state.step - _least(state)[0] > settings.patience * settings.steps
+
+
+def settled(value: int | None, key: str) -> int:
     if value is None:
         raise MeeumError(f"training.{key} is empty; `session.prepare` settles it")
     return value
@@ -107,10 +143,10 @@ def schedule(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / rise) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def _step(state: State, pool: Pool, objective: Objective, settings: TrainingSettings, rate: float) -> float:
+def take_step(state: State, pool: Pool, objective: Objective, settings: TrainingSettings, rate: float) -> float:
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    size = _settled(settings.batch, "batch")
+    size = settled(settings.batch, "batch")
     indices = range(state.step * size, (state.step + 1) * size)
     batch = draw(pool, indices, role=TRAIN, seed=settings.seed)
     generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, state.step))
@@ -143,7 +179,7 @@ def validate(network: nn.Module, pool: Pool, objective: Objective, settings: Tra
     """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
     role = judged(pool)
     losses = []
-    size = _settled(settings.batch, "batch")
+    size = settled(settings.batch, "batch")
     for first in range(0, VALIDATION_PATCHES, size):
         indices = range(first, min(first + size, VALIDATION_PATCHES))
         batch = draw(pool, indices, role=role, seed=settings.seed)
@@ -151,59 +187,6 @@ def validate(network: nn.Module, pool: Pool, objective: Objective, settings: Tra
         with torch.no_grad(), _precision(settings.precision, batch.image.device):
             losses.append(float(objective(network, batch, generator)))
     return sum(losses) / len(losses)
-
-
-def plan_steps(state: State, pool: Pool, objective: Objective, settings: Settings) -> Settings:
-    """Choose precision by measuring it, and the number of steps that fill `training.minutes`, on this machine.
-
-    The fastest step decides between precisions, the median one how many fit: other work on the machine slows some.
-    """
-    training = settings.training
-    choices = ["float32", "bfloat16"] if training.precision == "auto" else [training.precision]
-    began = time.monotonic()
-    seconds = _trial_seconds(state, pool, objective, settings, choices)
-    precision = min(seconds, key=lambda choice: min(seconds[choice]))
-    left = max(training.minutes * 60 - (time.monotonic() - began), 0.0)
-    each = sorted(seconds[precision])[len(seconds[precision]) // 2]
-    steps = training.steps or _steps_in(left / each, _settled(training.batch, "batch"))
-    return settings.changed("training", precision=precision, steps=steps)
-
-
-def _steps_in(room: float, batch: int) -> int:
-    """How many steps fit into the time of `room` bare ones, validations (a third of a step a batch) included."""
-    validation = math.ceil(VALIDATION_PATCHES / batch) / 3
-    between = max(LEAST_BETWEEN, room / VALIDATIONS)
-    return max(1, round(room / (1 + validation / between)))
-
-
-def _trial_seconds(
-    state: State, pool: Pool, objective: Objective, settings: Settings, choices: Sequence[str]
-) -> dict[str, list[float]]:
-    """Times of a few steps of each precision, in turns; the first of each, which sets things up, left out."""
-    trials = {choice: _timed_steps(copy.deepcopy(state), pool, objective, settings, choice) for choice in choices}
-    times: dict[str, list[float]] = {choice: [] for choice in choices}
-    began = time.monotonic()
-    for _ in range(TRIAL_STEPS):
-        for choice, trial in trials.items():
-            times[choice].append(next(trial))
-        if time.monotonic() - began > settings.training.minutes * 3 * len(choices):
-            break
-    return {choice: row[1:] or row for choice, row in times.items()}
-
-
-def _timed_steps(state: State, pool: Pool, objective: Objective, settings: Settings, precision: str) -> Iterator[float]:
-    """Seconds of each step; infinite where the precision does not work here."""
-    trial = settings.training.model_copy(update={"precision": precision, "steps": 1_000_000})
-    while True:
-        began = time.monotonic()
-        try:
-            _step(state, pool, objective, trial, 1e-6)
-        except (RuntimeError, MeeumError):
-            if precision == "float32":
-                raise
-            yield math.inf
-        else:
-            yield time.monotonic() - began
 
 
 def _mixed(seed: int, step: int) -> int:

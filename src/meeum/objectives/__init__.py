@@ -5,7 +5,7 @@ from collections.abc import Callable
 from meeum.objectives.masked import masked, plan_masking
 from meeum.objectives.neighbours import neighbours
 from meeum.objectives.objective import Network, Objective, Subject
-from meeum.objectives.recorrupted import recorrupted, sure
+from meeum.objectives.recorrupted import error_left, recorrupted, sure
 from meeum.settings import Settings
 
 OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
@@ -16,4 +16,4 @@ OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
 }
 NEEDS_NOISE = ("recorrupted", "sure", "auto")
 
-__all__ = ["NEEDS_NOISE", "OBJECTIVES", "Network", "Objective", "Subject", "masked", "plan_masking"]
+__all__ = ["NEEDS_NOISE", "OBJECTIVES", "Network", "Objective", "Subject", "error_left", "masked", "plan_masking"]

@@ -40,15 +40,36 @@ def sure(settings: Settings, subject: Subject) -> Objective:
 
     |f(y) - y|² + 2 z (f(y + h z) - f(y)) / h per voxel, up to the noise's own variance: an estimate of the error.
     """
-    draw, step = _drawing(settings, subject, "sure"), 0.1
+    stein = _stein(settings, subject, "sure")
 
     def loss(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
-        noise = draw(batch, generator)
-        plain, moved = network(torch.cat([batch.image, batch.image + step * noise])[:, None])[:, 0].chunk(2)
-        risk = (plain - batch.image) ** 2 + 2 * noise * (moved - plain) / step
-        return torch.where(batch.allowed, risk, 0).sum() / batch.allowed.sum().clamp(min=1)
+        return torch.where(batch.allowed, stein(network, batch, generator), 0).sum() / batch.allowed.sum().clamp(min=1)
 
     return loss
+
+
+def error_left(settings: Settings, subject: Subject) -> Objective:
+    """Stein's estimate of the squared error of any network, over the noise's variance: 1 is no better than nothing."""
+    stein = _stein(settings, subject, "the estimated error")
+
+    def share(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+        variance = torch.where(batch.allowed, batch.level**2, 0).sum()
+        found = torch.where(batch.allowed, stein(network, batch, generator), 0).sum()
+        return found / variance.clamp(min=1e-30) - 1
+
+    return share
+
+
+def _stein(settings: Settings, subject: Subject, name: str) -> Objective:
+    """The terms of Stein's risk for each voxel (B, *S), without the noise's variance."""
+    draw, step = _drawing(settings, subject, name), 0.1
+
+    def terms(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+        noise = draw(batch, generator)
+        plain, moved = network(torch.cat([batch.image, batch.image + step * noise])[:, None])[:, 0].float().chunk(2)
+        return (plain - batch.image) ** 2 + 2 * noise * (moved - plain) / step
+
+    return terms
 
 
 def _drawing(settings: Settings, subject: Subject, name: str) -> Callable[[Batch, torch.Generator], Tensor]:

@@ -133,10 +133,16 @@ def spectrum_of(blocks: BlockSpectra, floor: Floor) -> Array:
         return np.where(floor.free, least, np.minimum(least, _continued(least, floor.free)))
     clean = np.median(even, axis=0) / law.median
     if _is_flat(clean, floor.free, blocks):
-        finest = _finer_than(FINEST, blocks.sides)
-        level = emptiest(even[:, finest].mean(axis=1, dtype=np.float64), chance(blocks.sides, finest))
-        return np.full(least.shape, level)
+        return np.full(least.shape, _flat_level(even, least, blocks.sides, cause=floor.cause))
     return np.where(floor.free, clean, np.minimum(least, _continued(clean, floor.free)))
+
+
+def _flat_level(even: Array, least: Array, sides: Ints, *, cause: str) -> float:
+    """Level of white noise; where levels were fitted to a cause, their scatter is not chance alone."""
+    finest = _finer_than(FINEST, sides)
+    if cause != "nothing":
+        return float(least[finest].mean())
+    return emptiest(even[:, finest].mean(axis=1, dtype=np.float64), chance(sides, finest))
 
 
 def _even(blocks: BlockSpectra, levels: Array) -> Array:

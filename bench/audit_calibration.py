@@ -6,25 +6,22 @@
 Simulated images (meeum.phantom) and smooth textures, whose truth is known. Nothing in the results file is run again.
 """
 
-import argparse
 import multiprocessing
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from audit_cases import CYCLE, FILTERS, IMAGES, LATTICES, NOISES, case, make
-from page import PAGE, put
 from peers import append, machine, recorded
+from results import has, options, start
 
-from meeum.auditing.finding import worst
+from meeum.auditing.finding import SEVERITY, worst
 from meeum.auditing.judge import MEASURES, judge
 from meeum.auditing.pair import gather
 from meeum.auditing.planting import DAMAGES, Scene, plant
 
-DOCUMENT = PAGE.with_name("audit.md")
 EXCUSED = {  # what the filter truly does, so that a verdict on it is no false alarm
     "gaussian": ("leftover",),  # of sigma 0.5 to 0.8 it leaves noise in, all of it where neighbours correlate
     "median": ("leftover", "cone"),  # of noise in the optics' support it makes some outside, the missing cone too
@@ -33,17 +30,13 @@ EXCUSED = {  # what the filter truly does, so that a verdict on it is no false a
 
 
 def main():
-    args = parse()
-    if args.table:
-        text = tables(recorded(args.table))
-        for name, table in text.items():
-            print(table)
-            if args.keep:
-                put(name, table, DOCUMENT)
-        return
+    start(parse(), run, tables)
+
+
+def run(args):
     os.environ["OMP_NUM_THREADS"] = "1"
     rows = recorded(args.results)
-    jobs = [(benign, (index,)) for index in range(args.benign) if not has(rows, part="benign", index=index)]
+    jobs = [(benign, (index,)) for index in range(args.benign) if not has(rows, {"part": "benign", "index": index})]
     jobs += [(curve, (seed, todo)) for seed in range(args.seeds) if (todo := missing(rows, seed, args))]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.workers, mp_context=context) as pool:
@@ -54,24 +47,17 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, "audit")
     parser.add_argument("--benign", type=int, default=2 * CYCLE, help="images that are well")
     parser.add_argument("--seeds", type=int, default=24, help="images that every damage is planted into")
     parser.add_argument("--damages", nargs="+", default=list(DAMAGES), choices=list(DAMAGES), metavar="NAME",
                         help=", ".join(DAMAGES))  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="40 and 6 images, each damage at one strength")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=Path("bench-audit.jsonl"), help="file to append to")
-    parser.add_argument("--table", type=Path, help="make the tables of this results file instead")
-    parser.add_argument("--keep", action="store_true", help="put the tables into docs/audit.md")
     args = parser.parse_args()
     if args.quick:
         args.benign, args.seeds = min(args.benign, 40), min(args.seeds, 6)
     return args
-
-
-def has(rows, **keys):
-    return any(all(row.get(key) == value for key, value in keys.items()) for row in rows)
 
 
 def missing(rows, seed, args):
@@ -81,7 +67,8 @@ def missing(rows, seed, args):
     ]
     axes = 3 if case(seed)["image"] == "volume" else 2
     wanted = [("nothing", 0), *((name, s) for name, s in wanted if DAMAGES[name].axes <= axes)]
-    return [(n, s) for n, s in wanted if not has(rows, part="curve", seed=seed, damage=n, strength=s)]
+    head = {"part": "curve", "seed": seed}
+    return [(n, s) for n, s in wanted if not has(rows, {**head, "damage": n, "strength": s})]
 
 
 def benign(index):
@@ -202,10 +189,11 @@ def ways(damage):
 
 
 def found(row, before, measures, grave):
-    """Whether one of the measures says so, and does not say so of the same image unspoilt."""
+    """Whether one of the measures says so, and says less of the same image unspoilt."""
     null = before.get(row["seed"], {})
     asked = row["verdicts"] if measures is None else [name for name in measures if name in row["verdicts"]]
-    return any(row["verdicts"][name] in grave and null.get(name) not in grave for name in asked)
+    said = [(row["verdicts"][name], null.get(name, "pass")) for name in asked]
+    return any(now in grave and SEVERITY[now] > SEVERITY[then] for now, then in said)
 
 
 if __name__ == "__main__":

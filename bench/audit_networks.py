@@ -6,16 +6,15 @@
 Each kind of misbehaviour is one that was met with other tools; `expected` names the measures that ought to object.
 """
 
-import argparse
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from page import PAGE, put
 from peers import append, machine, recorded
 from PIL import Image
+from results import has, options, start
 from torch import nn
 
 import meeum
@@ -128,19 +127,16 @@ CASES = {
 
 
 def main():
-    args = parse()
-    if args.table:
-        text = table(recorded(args.table))
-        print(text)
-        if args.keep:
-            put("audit_networks", text, PAGE.with_name("audit.md"))
-        return
+    start(parse(), run, lambda rows: {"audit_networks": table(rows)})
+
+
+def run(args):
     for volume in args.volume:
         noisy, truth = load(volume, args.data)
         args.now = volume
         for name in args.case:
             head = {"volume": volume, "case": name}
-            if not any(all(row[key] == head[key] for key in head) for row in recorded(args.results)):
+            if not has(recorded(args.results), head):
                 row = head | (
                     careamics(noisy, truth, args) if name == "CAREamics N2V" else one(noisy, truth, name, args)
                 )
@@ -153,7 +149,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, "networks")
     parser.add_argument("--data", type=Path, help="folder that holds hl60/")
     parser.add_argument("--volume", nargs="+", default=list(VOLUMES), choices=list(VOLUMES))
     parser.add_argument("--case", nargs="+", default=[*CASES, "CAREamics N2V"], choices=[*CASES, "CAREamics N2V"])
@@ -161,9 +157,6 @@ def parse():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pictures", type=Path, help="folder for a picture of each result: noisy, denoised, truth")
     parser.add_argument("--runs", type=Path, default=Path("bench-networks"), help="folder for models and results")
-    parser.add_argument("--results", type=Path, default=Path("bench-networks.jsonl"), help="file to append to")
-    parser.add_argument("--table", type=Path, help="make the table of this results file instead")
-    parser.add_argument("--keep", action="store_true", help="put the table into docs/audit.md")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     return args

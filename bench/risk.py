@@ -7,7 +7,6 @@ The estimate sees the noisy image and the denoiser only, the true error all of t
 they are judged by, but for the photographs, where they are trained on others.
 """
 
-import argparse
 import time
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ import scipy.ndimage
 import torch
 from datasets import NOTES, DataSet, fit, load
 from methods import non_local_means, wavelets
-from page import PAGE, put
 from peers import append, machine, recorded
+from results import has, options, start
 from scipy.stats import spearmanr
 
 from meeum import api, phantom
@@ -51,19 +50,11 @@ SHAPE = (48, 128, 128)
 
 
 def main():
-    args = parse()
-    if args.table:
-        text = table(recorded(args.table))
-        print(text)
-        if args.keep:
-            put("risk", text, PAGE.with_name("audit.md"))
-        return
-    for name in args.set:
-        run(name, args)
+    start(parse(), run, lambda rows: {"risk": table(rows)})
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, "risk")
     parser.add_argument("--data", type=Path, help="folder that holds bsd/, hl60/, ...; phantoms need none")
     parser.add_argument("--set", nargs="+", default=SETS, choices=SETS, metavar="NAME", help=", ".join(SETS))
     parser.add_argument("--denoisers", nargs="+", default=[*FILTERS, *NETWORKS], choices=[*FILTERS, *NETWORKS],
@@ -72,9 +63,6 @@ def parse():
     parser.add_argument("--seed", type=int, default=0, help="of training, of the phantoms and of the estimate")
     parser.add_argument("--words", nargs="+", default=[], help="section.key=value, for the networks")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=Path("bench-risk.jsonl"), help="file to append to")
-    parser.add_argument("--table", type=Path, help="make the table of this results file instead")
-    parser.add_argument("--keep", action="store_true", help="put the table into docs/audit.md")
     args = parser.parse_args()
     if not args.table and not args.data and not set(args.set) <= set(PHANTOMS):
         parser.error("give --data, or --set with phantoms only, or --table")
@@ -82,14 +70,19 @@ def parse():
     return args
 
 
-def run(name, args):
+def run(args):
+    for name in args.set:
+        judge(name, args)
+
+
+def judge(name, args):
     """Every denoiser on every image of one set: append a line for each."""
     heads = {
         denoiser: {"set": name, "denoiser": denoiser, "seed": args.seed, "images": args.images, "words": args.words}
         for denoiser in args.denoisers
     }
     done = recorded(args.results)
-    heads = {key: head for key, head in heads.items() if not any(same(head, row) for row in done)}
+    heads = {key: head for key, head in heads.items() if not has(done, head)}
     if not heads:
         return
     made = simulated(name, args.seed) if name in PHANTOMS else load(name, args.data, images=args.images)
@@ -104,10 +97,6 @@ def run(name, args):
         for image, row in enumerate(rows):  # all at once: a set that was cut short is run again
             append(args.results, {**head, "image": image, **row, **facts})
             print({**head, "image": image, **row}, flush=True)
-
-
-def same(head, row):
-    return all(row[key] == value for key, value in head.items())
 
 
 def simulated(name, seed):

@@ -6,15 +6,12 @@
 Simulated cells (meeum.phantom), whose truth is known; the bounds are those of the project.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 import torch
-from page import put
 from peers import append, machine, recorded
+from results import has, options, start
 
 from meeum import api, phantom
 from meeum.phantom import RI_INCREMENT
@@ -37,24 +34,21 @@ BOUNDS = {  # key: (heading, format, whether it holds)
 
 
 def main():
-    args = parse()
-    if args.table:
-        text = table(recorded(args.table))
-        print(text)
-        if args.keep:
-            put("values", text)
-        return
+    start(parse(), run, lambda rows: {"values": table(rows)})
+
+
+def run(args):
     for case in args.case:
         for seed in args.seeds:
             row = {"case": case, "seed": seed, "minutes": args.minutes, "shape": args.shape, "machine": machine()}
-            if not any(all(old[key] == row[key] for key in row) for old in recorded(args.results)):
+            if not has(recorded(args.results), row):
                 row |= measure(case, seed, args)
                 append(args.results, row)
                 print(row, flush=True)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, "values", "benchmarks.md")
     parser.add_argument("--case", nargs="+", default=list(CASES), choices=list(CASES), metavar="NAME",
                         help=", ".join(CASES))  # fmt: skip
     parser.add_argument("--minutes", type=float, default=5.0)
@@ -62,9 +56,6 @@ def parse():
     parser.add_argument("--shape", type=int, nargs=3, default=[48, 128, 128])
     parser.add_argument("--words", nargs="+", default=[], help="section.key=value")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=Path("bench-values.jsonl"), help="file to append to")
-    parser.add_argument("--table", type=Path, help="make the table of this results file instead")
-    parser.add_argument("--keep", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     return args

@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scenes import volume_of, white_noise
 from scipy import ndimage
 
 from meeum.auditing.beads import beads
 from meeum.auditing.boxes import busiest
 from meeum.auditing.pair import Pair, gather
 from meeum.auditing.response import SIGMA, STRENGTHS, response
-from meeum.noise import Noise
 from meeum.volume import Volume
 
 LEVEL = 0.5
@@ -31,9 +31,7 @@ def noisy(axes: str, **more) -> Volume:
 def asked(denoise, axes: str = "YX", image: Volume | None = None) -> Pair:
     image = image or noisy(axes)
     sides = (16,) * len(image.spatial_axes)
-    half = (*sides[:-1], 9)
-    noise = Noise(LEVEL, np.ones(half), sides, "nothing", (), 0.0, 0.0, "known", 1.0, 0.0, 0.02, 1.0)
-    return gather(image, image, noise=noise, denoise=denoise)
+    return gather(image, image, noise=white_noise(LEVEL, sides), denoise=denoise)
 
 
 def blurred(sigma: float):
@@ -134,8 +132,8 @@ def test_details_count_every_bead() -> None:
 
 def test_without_a_denoiser_and_without_room() -> None:
     rng = np.random.default_rng(0)
-    small = Volume(rng.normal(5, LEVEL, (16, 17)).astype(np.float32), "YX")
-    tiny = Volume(rng.normal(5, LEVEL, (3, 4, 5)).astype(np.float32), "ZYX")
+    small = volume_of(rng.normal(5, LEVEL, (16, 17)))
+    tiny = volume_of(rng.normal(5, LEVEL, (3, 4, 5)))
     for pair in (asked(None), asked(blurred(1), image=small), asked(blurred(1), image=tiny)):
         found = beads(pair)
         assert [one.verdict for one in found] == ["cannot tell"] * 2

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
+from scenes import paired, simulated, simulated_plane, white_noise
 from scipy import ndimage
 
-from meeum import phantom
 from meeum.auditing.edges import edges
 from meeum.auditing.finding import worst
-from meeum.auditing.pair import Pair, gather
+from meeum.auditing.pair import Pair
 from meeum.auditing.transfer import taper
-from meeum.noise import Noise, measure
+from meeum.noise import Noise
 from meeum.volume import Volume
 
 
@@ -31,26 +31,17 @@ BENIGN = {
 }
 
 
-@lru_cache(maxsize=8)
 def case(axes: str, colour: str, std: float = 2e-3) -> tuple[Volume, np.ndarray, Noise]:
     """Noisy image, truth and noise of a band-limited phantom, or of one plane of it with noise of its own."""
-    shape = (20, 64, 64) if axes == "ZYX" else (16, 128, 128)
-    made = phantom.make(shape, seed=2, settings=phantom.PhantomSettings(noise_std=std, noise_colour=colour))
-    noisy, truth = made.noisy, made.truth.read()
-    if axes == "YX":
-        truth = truth[8]
-        white = np.random.default_rng(3).normal(0, std, truth.shape).astype(np.float32)
-        noisy = Volume(truth + white, "YX", noisy.voxel_size_um[1:], "refractive index")
-    return noisy, truth, measure(noisy)
+    if axes == "ZYX":
+        noisy, truth, noise = simulated((20, 64, 64), 2, noise_std=std, noise_colour=colour)
+    else:
+        noisy, truth, noise = simulated_plane((16, 128, 128), 2, std)
+    return noisy, truth.read(), noise
 
 
-def pair(noisy: Volume, denoised: np.ndarray, noise: Noise, denoise=None, **more) -> Pair:
-    return gather(noisy, noisy.with_data(denoised.astype(np.float32)), noise=noise, denoise=denoise, **more)
-
-
-def flat_noise(std: float, sides: tuple[int, ...]) -> Noise:
-    half = (*sides[:-1], sides[-1] // 2 + 1)
-    return Noise(std, np.ones(half), sides, "nothing", (), 0.0, 0.0, "known", 1.0, 0.0, 0.02, 1.0)
+def pair(noisy: Volume, denoised: np.ndarray, noise: Noise, denoise=None) -> Pair:
+    return paired(noisy, denoised, noise=noise, denoise=denoise)
 
 
 CASES = [("ZYX", "white"), ("ZYX", "optical"), ("YX", "white")]
@@ -153,7 +144,7 @@ def test_what_cannot_be_told_has_a_reason(rng: np.random.Generator) -> None:
     noise = rng.normal(0, 1, (64, 64)).astype(np.float32)
     tiny, flat = rng.normal(0, 1, (4, 5)).astype(np.float32), np.full((32, 32), 2.0, np.float32)
     for values in (noise, tiny, flat):
-        known = flat_noise(1.0, tuple(min(16, n // 2 * 2) for n in values.shape))
+        known = white_noise(1.0, tuple(min(16, n // 2 * 2) for n in values.shape))
         for asked in (None, lambda given: given):
             (one,) = edges(pair(Volume(values, "YX"), values, known, asked))
             assert one.verdict == "cannot tell"
@@ -167,11 +158,11 @@ def test_detail_below_the_noise_is_not_passed() -> None:
     smooth = ndimage.gaussian_filter(rng.normal(0, 1, (128, 128)), 6)
     truth = (10 * smooth / smooth.std()).astype(np.float32)
     noisy = Volume(truth + rng.normal(0, 5, truth.shape).astype(np.float32), "YX")
-    (one,) = edges(pair(noisy, truth, flat_noise(5.0, (32, 32))))
+    (one,) = edges(pair(noisy, truth, white_noise(5.0, (32, 32))))
     assert one.value == pytest.approx(1, abs=0.05)
     assert one.verdict == "cannot tell"
     assert "would hardly show" in one.reason
-    (gone,) = edges(pair(noisy, np.zeros_like(truth), flat_noise(5.0, (32, 32))))
+    (gone,) = edges(pair(noisy, np.zeros_like(truth), white_noise(5.0, (32, 32))))
     assert gone.verdict == "fail"
 
 

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
+from scenes import simulated, simulated_plane
 from scipy import ndimage
 
-from meeum import phantom
 from meeum.auditing.error import error
 from meeum.auditing.judge import OutOfTimeError
 from meeum.auditing.pair import Pair, gather
-from meeum.noise import Noise, measure
+from meeum.noise import Noise
 from meeum.volume import Volume
 
 STD = 4e-3
 
 
-@lru_cache(maxsize=4)
 def case(axes: str) -> tuple[Volume, np.ndarray, Noise]:
-    shape = (24, 64, 64) if axes == "ZYX" else (16, 192, 192)
-    made = phantom.make(shape, seed=1, settings=phantom.PhantomSettings(noise_std=STD, noise_colour="white"))
-    noisy, truth = made.noisy, made.truth.read()
-    if axes == "YX":
-        truth = truth[8]
-        values = truth + np.random.default_rng(3).normal(0, STD, truth.shape).astype(np.float32)
-        noisy = Volume(values, "YX", noisy.voxel_size_um[1:], "refractive index")
-    return noisy, truth, measure(noisy)
+    if axes == "ZYX":
+        noisy, truth, noise = simulated((24, 64, 64), 1, noise_std=STD, noise_colour="white")
+    else:
+        noisy, truth, noise = simulated_plane((16, 192, 192), 1, STD)
+    return noisy, truth.read(), noise
 
 
 def asked(noisy: Volume, noise: Noise, denoise) -> Pair:

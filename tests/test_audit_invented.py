@@ -1,38 +1,17 @@
 """Structure without support, and structure lost: found where planted, and not in true or mildly filtered results."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from scenes import cells, distance, filtered, paired
 from scipy import ndimage
 
 from meeum.auditing.invented import invented
-from meeum.auditing.pair import gather
-from meeum.volume import Volume
 
-AXES = {2: "YX", 3: "ZYX"}
 SHAPES = ((96, 96), (20, 48, 48))
-
-
-def scene(shape, seed, colour=0.0):
-    """One large cell in a corner, contrast 10, and the same with noise of standard deviation 1."""
-    rng = np.random.default_rng(seed)
-    texture = ndimage.gaussian_filter(rng.standard_normal(shape), 2)
-    apart = np.sqrt(sum((axis - 0.75 * n) ** 2 for axis, n in zip(np.indices(shape), shape, strict=True)))
-    truth = ndimage.gaussian_filter(np.clip(12 - apart, 0, 1) * (10 + 3 * texture / texture.std()), 1.0)
-    noise = rng.standard_normal(shape)
-    if colour:
-        noise = ndimage.gaussian_filter(noise, colour, mode="wrap")
-    return truth, truth + noise / noise.std()
-
-
-def pair_of(noisy, denoised, no_data=None):
-    before, after = (Volume(a.astype(np.float32), AXES[a.ndim], no_data=no_data) for a in (noisy, denoised))
-    return gather(before, after)
-
-
-def distance(shape, centre):
-    return np.sqrt(sum((axis - at) ** 2 for axis, at in zip(np.indices(shape), centre, strict=True)))
+scene = partial(cells, corner=True)
 
 
 def doughnut(shape, centre, *, radius=5.0, contrast=2.0):
@@ -48,7 +27,7 @@ def test_four_of_five_doughnuts_are_found_at_their_place(shape):
     centre, caught = [round(0.35 * n) for n in shape], 0
     for seed in range(5):
         truth, noisy = scene(shape, seed)
-        made, lost = invented(pair_of(noisy, truth + doughnut(shape, centre, radius=4.0 + 0.5 * seed)))
+        made, lost = invented(paired(noisy, truth + doughnut(shape, centre, radius=4.0 + 0.5 * seed)))
         near = any(np.linalg.norm(np.subtract(place.centre, centre)) < 9 for place in made.places)
         caught += made.verdict == "fail" and made.p_value < 1e-3 and near
         assert lost.verdict in ("pass", "cannot tell")
@@ -57,7 +36,7 @@ def test_four_of_five_doughnuts_are_found_at_their_place(shape):
 
 def test_what_is_found_is_described():
     truth, noisy = scene((96, 96), 0)
-    made, _ = invented(pair_of(noisy, truth + doughnut((96, 96), (30, 30), contrast=4.0)))
+    made, _ = invented(paired(noisy, truth + doughnut((96, 96), (30, 30), contrast=4.0)))
     assert made.title == "structure without support in the input"
     assert 1.5 < made.effect < 6
     assert made.details["slopes"][0] < 0.5
@@ -71,34 +50,23 @@ def test_what_is_found_is_described():
 
 def test_in_strongly_correlated_noise_a_faint_doughnut_cannot_be_told():
     truth, noisy = scene((96, 96), 1, colour=1.5)
-    made, _ = invented(pair_of(noisy, truth + doughnut((96, 96), (30, 30), contrast=1.0)))
+    made, _ = invented(paired(noisy, truth + doughnut((96, 96), (30, 30), contrast=1.0)))
     assert made.verdict == "cannot tell"
     assert made.limit > made.bound
-
-
-def results(truth, noisy):
-    return {
-        "truth": truth,
-        "gaussian 0.5": ndimage.gaussian_filter(noisy, 0.5),
-        "gaussian 1": ndimage.gaussian_filter(noisy, 1.0),
-        "median": ndimage.median_filter(noisy, 3),
-        "identity": noisy,
-        "a tenth of the noise": 0.9 * truth + 0.1 * noisy,
-    }
 
 
 @pytest.mark.parametrize(("shape", "colour", "seeds"), [((96, 96), 0.0, 3), ((96, 96), 0.8, 2), ((12, 40, 40), 0.0, 1)])
 def test_honest_results_raise_no_alarm(shape, colour, seeds):
     for seed in range(seeds):
         truth, noisy = scene(shape, 100 + seed, colour)
-        for name, denoised in results(truth, noisy).items():
-            for found in invented(pair_of(noisy, denoised)):
+        for name, denoised in filtered(truth, noisy).items():
+            for found in invented(paired(noisy, denoised)):
                 assert found.verdict in ("pass", "cannot tell"), (name, seed, found.sentence)
 
 
 def test_white_noise_leaves_no_doubt_in_a_volume():
     truth, noisy = scene((24, 48, 48), 5)
-    made, lost = invented(pair_of(noisy, truth))
+    made, lost = invented(paired(noisy, truth))
     assert (made.verdict, lost.verdict) == ("pass", "pass")
     assert made.limit < made.bound
     assert lost.limit < lost.bound
@@ -110,7 +78,7 @@ def test_a_blob_that_the_output_lacks_is_lost(shape, contrast):
     truth, noisy = scene(shape, 2)
     centre = [round(0.3 * n) for n in shape]
     blob = contrast * np.exp(-0.5 * (distance(shape, centre) / 2.5) ** 2)
-    made, lost = invented(pair_of(noisy + blob, truth))
+    made, lost = invented(paired(noisy + blob, truth))
     assert lost.verdict == "fail"
     assert made.verdict in ("pass", "cannot tell")
     assert np.linalg.norm(np.subtract(lost.places[0].centre, centre)) < 4
@@ -120,14 +88,14 @@ def test_a_blob_that_the_output_lacks_is_lost(shape, contrast):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_flat_output_has_lost_the_cell_and_made_up_nothing(shape):
     _, noisy = scene(shape, 3)
-    made, lost = invented(pair_of(noisy, np.full(shape, 3.0)))
+    made, lost = invented(paired(noisy, np.full(shape, 3.0)))
     assert lost.verdict == "fail"
     assert made.effect == 0
 
 
 def test_a_filter_far_too_wide_loses_structure():
     _, noisy = scene((96, 96), 4)
-    _, lost = invented(pair_of(noisy, ndimage.gaussian_filter(noisy, 4.0)))
+    _, lost = invented(paired(noisy, ndimage.gaussian_filter(noisy, 4.0)))
     assert lost.verdict == "fail"
     assert np.linalg.norm(np.subtract(lost.places[0].centre, (72, 72))) < 16
 
@@ -137,22 +105,22 @@ def test_voxels_without_data_are_no_structure():
     hole = np.zeros(truth.shape, bool)
     hole[:, :25] = hole[60:, 20:40] = True
     empty = (np.where(hole, 0, image) for image in (noisy, truth))
-    assert all(found.effect == 0 for found in invented(pair_of(*empty, no_data=0.0)))
+    assert all(found.effect == 0 for found in invented(paired(*empty, no_data=0.0)))
     spoilt = truth + doughnut(truth.shape, (30, 50), contrast=4.0)
-    made, _ = invented(pair_of(np.where(hole, 0, noisy), np.where(hole, 0, spoilt), no_data=0.0))
+    made, _ = invented(paired(np.where(hole, 0, noisy), np.where(hole, 0, spoilt), no_data=0.0))
     assert made.verdict == "fail"
 
 
 @pytest.mark.parametrize("shape", [(17, 18), (3, 24, 24)])
 def test_small_images_do_not_crash(shape):
     noisy = np.random.default_rng(0).standard_normal(shape)
-    for found in invented(pair_of(noisy, 0.5 * noisy)):
+    for found in invented(paired(noisy, 0.5 * noisy)):
         assert found.verdict in ("pass", "cannot tell")
 
 
 def test_where_the_noise_is_unknown_nothing_is_told():
     truth, noisy = scene((48, 48), 0)
-    pair = pair_of(noisy, truth)
+    pair = paired(noisy, truth)
     found = invented(replace(pair, noise=replace(pair.noise, std=0.0)))
     assert [one.verdict for one in found] == ["cannot tell"] * 2
     assert all("noise" in one.reason for one in found)

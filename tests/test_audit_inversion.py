@@ -4,39 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scenes import cells, distance, filtered, paired
 from scipy import ndimage
 
 from meeum.auditing.inversion import inversion
 from meeum.auditing.layers import FINE, SMOOTH, ball, layers
-from meeum.auditing.pair import gather
 from meeum.auditing.surrogates import null_of
-from meeum.volume import Volume
 
-AXES = {2: "YX", 3: "ZYX"}
 EDGES = {2: None, 3: (0.2, 0.1, 0.1)}
 SHAPES = ((96, 96), (20, 48, 48))
 
 
-def scene(shape, seed, colour=0.0):
-    """Soft discs or balls with texture inside, contrast 10, and the same with noise of standard deviation 1."""
-    rng = np.random.default_rng(seed)
-    texture = ndimage.gaussian_filter(rng.standard_normal(shape), 2)
-    grid, mask = np.indices(shape), np.zeros(shape)
-    for _ in range(3):
-        centre = [rng.uniform(0.15 * n, 0.85 * n) for n in shape]
-        apart = np.sqrt(sum((axis - at) ** 2 for axis, at in zip(grid, centre, strict=True)))
-        mask = np.maximum(mask, np.clip(rng.uniform(8, 13) - apart, 0, 1))
-    truth = ndimage.gaussian_filter(mask * (10 + 3 * texture / texture.std()), 1.0)
-    noise = rng.standard_normal(shape)
-    if colour:
-        noise = ndimage.gaussian_filter(noise, colour, mode="wrap")
-    return truth, truth + noise / noise.std()
-
-
-def pair_of(noisy, denoised, no_data=None):
-    axes, edges = AXES[noisy.ndim], EDGES[noisy.ndim]
-    before, after = (Volume(a.astype(np.float32), axes, edges, no_data=no_data) for a in (noisy, denoised))
-    return gather(before, after)
+def pair_of(noisy, denoised, **more):
+    return paired(noisy, denoised, voxel_size_um=EDGES[noisy.ndim], **more)
 
 
 def flipped(truth, radius):
@@ -45,15 +25,14 @@ def flipped(truth, radius):
     core = tuple(slice(n // 5, n - n // 5) for n in truth.shape)
     inside[core] = np.abs(truth - ndimage.gaussian_filter(truth, 3))[core]
     centre = np.unravel_index(inside.argmax(), truth.shape)
-    apart = np.sqrt(sum((a - c) ** 2 for a, c in zip(np.indices(truth.shape), centre, strict=True)))
-    near = apart <= radius
-    return np.where(near, 2 * truth[apart <= 2 * radius].mean() - truth, truth), centre
+    apart = distance(truth.shape, centre)
+    return np.where(apart <= radius, 2 * truth[apart <= 2 * radius].mean() - truth, truth), centre
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_spot_of_inverted_contrast_is_found_at_its_place(shape, seed):
-    truth, noisy = scene(shape, seed)
+    truth, noisy = cells(shape, seed)
     denoised, centre = flipped(truth, 4)
     (found,) = inversion(pair_of(noisy, denoised))
     assert found.verdict == "fail"
@@ -68,7 +47,7 @@ def test_a_spot_of_inverted_contrast_is_found_at_its_place(shape, seed):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_image_inverted_as_a_whole_is_said_to_be(shape):
-    truth, noisy = scene(shape, 0)
+    truth, noisy = cells(shape, 0)
     (found,) = inversion(pair_of(noisy, -truth))
     assert found.verdict == "fail"
     assert "throughout" in found.sentence or "changed places" in found.sentence
@@ -82,36 +61,25 @@ def test_cells_and_background_that_changed_places_are_found_though_edges_were_bl
     assert found.verdict == "fail"
 
 
-def results(truth, noisy):
-    return {
-        "truth": truth,
-        "gaussian 0.5": ndimage.gaussian_filter(noisy, 0.5),
-        "gaussian 1": ndimage.gaussian_filter(noisy, 1.0),
-        "median": ndimage.median_filter(noisy, 3),
-        "identity": noisy,
-        "flat": np.zeros_like(noisy),
-    }
-
-
 @pytest.mark.parametrize(("shape", "colour", "seeds"), [((96, 96), 0.0, 3), ((96, 96), 0.8, 2), ((12, 40, 40), 0.0, 1)])
 def test_honest_results_raise_no_alarm(shape, colour, seeds):
     for seed in range(seeds):
-        truth, noisy = scene(shape, 100 + seed, colour)
-        for name, denoised in results(truth, noisy).items():
+        truth, noisy = cells(shape, 100 + seed, colour)
+        for name, denoised in (filtered(truth, noisy) | {"flat": np.zeros_like(noisy)}).items():
             (found,) = inversion(pair_of(noisy, denoised))
             assert found.verdict in ("pass", "cannot tell"), (name, seed, found.sentence)
             assert found.effect == 0
 
 
 def test_white_noise_leaves_no_doubt_in_a_volume():
-    truth, noisy = scene((24, 48, 48), 5)
+    truth, noisy = cells((24, 48, 48), 5)
     (found,) = inversion(pair_of(noisy, truth))
     assert found.verdict == "pass"
     assert found.limit < found.bound
 
 
 def test_voxels_without_data_are_no_structure():
-    truth, noisy = (image + 50 for image in scene((96, 96), 1))
+    truth, noisy = (image + 50 for image in cells((96, 96), 1))
     hole = np.zeros(truth.shape, bool)
     hole[:30, :40] = True
     (found,) = inversion(pair_of(np.where(hole, 0, noisy), np.where(hole, 0, truth), no_data=0.0))
@@ -132,7 +100,7 @@ def test_small_images_do_not_crash(shape):
 
 
 def test_where_the_noise_is_unknown_nothing_is_told():
-    truth, noisy = scene((48, 48), 0)
+    truth, noisy = cells((48, 48), 0)
     pair = pair_of(noisy, truth)
     (found,) = inversion(replace(pair, noise=replace(pair.noise, std=float("nan"))))
     assert found.verdict == "cannot tell"
@@ -140,7 +108,7 @@ def test_where_the_noise_is_unknown_nothing_is_told():
 
 
 def test_the_same_pair_is_judged_the_same_twice():
-    truth, noisy = scene((64, 64), 3)
+    truth, noisy = cells((64, 64), 3)
     pair = pair_of(noisy, truth)
     assert inversion(pair)[0].limit == inversion(pair)[0].limit
 
@@ -166,7 +134,7 @@ def test_a_ball_of_twice_the_contrast_has_twice_the_amplitude():
 
 
 def test_p_values_and_thresholds_of_the_null_are_inverse():
-    truth, noisy = scene((64, 64), 3)
+    truth, noisy = cells((64, 64), 3)
     null = null_of(pair_of(noisy, truth), FINE)
     for p_value in (0.05, 1e-3, 1e-6):
         assert null.p_value(null.threshold(p_value, 5000), 5000) == pytest.approx(p_value, rel=1e-3)

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from scenes import paired, volume_of
 from scipy.ndimage import gaussian_filter, median_filter
 
 from meeum import phantom
@@ -27,7 +28,7 @@ def smooth(shape, seed):
 def case(shape=SHAPE, seed=0):
     truth = smooth(shape, seed)
     noise = np.random.default_rng([seed, 1]).standard_normal(shape)
-    white = measure(Volume(noise.astype(np.float32), "ZYX"[-len(shape) :]))
+    white = measure(volume_of(noise))
     return truth, truth + SIGMA * noise, white
 
 
@@ -37,9 +38,7 @@ def cosine(shape, period, axis=-1):
 
 
 def audited(noisy, denoised, noise, denoise=None):
-    axes = "ZYX"[-noisy.ndim :]
-    images = [Volume(np.asarray(one, np.float32), axes) for one in (noisy, denoised)]
-    found = lattice(gather(*images, noise=noise, denoise=denoise))
+    found = lattice(paired(noisy, denoised, noise=noise, denoise=denoise))
     return {one.title.removeprefix("lattice ").split()[0]: one for one in found}
 
 
@@ -95,7 +94,7 @@ def test_honest_results_are_not_accused(denoise):
         made = phantom.make((16, 64, 64), seed=seed, settings=settings)
         volume, plane = made.noisy.read(), made.noisy.read()[8]
         for noisy, truth in ((volume, made.truth.read()), (plane, made.truth.read()[8])):
-            noise = measure(Volume(noisy, "ZYX"[-noisy.ndim :]))
+            noise = measure(volume_of(noisy))
             found = audited(noisy, truth if denoise is None else denoise(noisy), noise)
             assert found["made"].verdict in ("pass", "cannot tell"), found["made"].sentence
             assert found["in"].verdict != "fail"
@@ -143,18 +142,17 @@ def stained(values):
 @pytest.mark.parametrize("shape", [(24, 56, 56), (140, 150)])
 def test_what_does_not_move_with_its_input_fails_the_shift_test(shape):
     truth, noisy, noise = case(shape)
-    images = [Volume(np.asarray(one, np.float32), "ZYX"[-noisy.ndim :]) for one in (noisy, truth)]
     calls = []
 
     def counted(values):
         calls.append(values.shape)
         return gaussian_filter(values, 1)
 
-    passed = shift_test(gather(*images, noise=noise, denoise=counted))
+    passed = shift_test(paired(noisy, truth, noise=noise, denoise=counted))
     assert passed.verdict == "pass" and passed.limit < 1e-2
     assert len(calls) <= 2 * noisy.ndim and all(np.prod(one) <= 48**3 for one in calls)
     for denoise, period in ((pooled, 2), (stained, 3)):
-        found = shift_test(gather(*images, noise=noise, denoise=denoise))
+        found = shift_test(paired(noisy, truth, noise=noise, denoise=denoise))
         assert found.verdict == "fail" and found.details["period"] == pytest.approx(period, rel=0.03)
     # The sum of cosines that makes every third column bright: an amplitude of 2/3 of the stain.
     assert found.value == pytest.approx(2 / 3 * 0.3, rel=0.2)
@@ -168,7 +166,7 @@ def test_where_nothing_can_be_told_it_is_said():
         found = audited(noisy, noisy * 0.5, case()[2], denoise=lambda v: v)
         assert {one.verdict for one in found.values()} == {"cannot tell"} and all(one.reason for one in found.values())
     flat = np.full((64, 64), 1.337)
-    noise = measure(Volume(rng.standard_normal((64, 64)).astype(np.float32), "YX"))
+    noise = measure(volume_of(rng.standard_normal((64, 64))))
     assert audited(flat, flat, noise)["made"].verdict in ("pass", "cannot tell")
     assert audited(flat + rng.standard_normal(flat.shape), flat, noise)["made"].verdict in ("pass", "cannot tell")
 
@@ -178,11 +176,9 @@ def test_voxels_without_data_and_several_frames():
     y, x = np.mgrid[:160, :160]
     disc = np.broadcast_to(np.hypot(y - 80, x - 80) < 76, SHAPE)
     wave = 0.1 * SIGMA * cosine(SHAPE, 4)
-    images = [
-        Volume(np.where(disc, one + 50, 0).astype(np.float32), "ZYX", no_data=0) for one in (noisy, truth, truth + wave)
-    ]
-    assert lattice(gather(images[0], images[1], noise=noise))[0].verdict == "pass"
-    assert lattice(gather(images[0], images[2], noise=noise))[0].verdict == "fail"
+    for result, verdict in ((truth, "pass"), (truth + wave, "fail")):
+        holed = [np.where(disc, one + 50, 0) for one in (noisy, result)]
+        assert lattice(paired(*holed, noise=noise, no_data=0))[0].verdict == verdict
     film = [Volume(np.stack([one[4], one[8]]).astype(np.float32), "TYX") for one in (noisy, truth + 4 * wave)]
     found = lattice(gather(*film, noise=measure(film[0])))[0]
     assert found.verdict == "fail" and found.details["waves"][0]["period"] == pytest.approx(4, rel=0.02)

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import pytest
+from scenes import grain, paired, scene, volume_of
 from scipy import ndimage
 
-from meeum import Volume, phantom
+from meeum import Volume
 from meeum.auditing.finding import Finding
 from meeum.auditing.leftover import Part, expected, leftover
-from meeum.auditing.pair import gather
 from meeum.noise import Noise, measure
 
 
-@lru_cache(maxsize=32)
-def scene(seed: int, colour: str) -> tuple[Volume, Volume, Noise]:
-    """Noisy, true, and the noise as measured: in 3D; seeds of 100 and above in 2D."""
-    if seed < 100:
-        settings = phantom.PhantomSettings(noise_std=5e-3, noise_colour=colour, cells=4)
-        made = phantom.make((24, 96, 96), seed=seed, settings=settings)
-        return made.noisy, made.truth, measure(made.noisy)
-    rng, size = np.random.default_rng(seed), 224
-    y, x = np.indices((size, size))
-    truth = np.zeros((size, size))
-    for _ in range(9):
-        row, column = rng.uniform(0, size, 2)
-        truth += rng.uniform(5, 30) * (np.hypot(y - row, x - column) < rng.uniform(6, 24))
-    truth, noise = ndimage.gaussian_filter(truth, 1), rng.standard_normal(truth.shape)
-    if colour == "optical":
-        noise = ndimage.gaussian_filter(noise, 0.8, mode="wrap")
-    noisy, clean = (Volume((i).astype(np.float32), "YX") for i in (truth + 4 * noise / noise.std(), truth))
-    return noisy, clean, measure(noisy)
-
-
 def findings(noisy: Volume, denoised, noise: Noise) -> list[Finding]:
-    return leftover(gather(noisy, noisy.with_data(np.asarray(denoised, np.float32)), noise=noise))
+    return leftover(paired(noisy, denoised, noise=noise))
 
 
 @pytest.mark.parametrize("colour", ["white", "optical"])
@@ -92,20 +71,19 @@ def test_little_is_said_where_the_noise_is_hardly_known() -> None:
 
 def test_tiny_and_constant_images() -> None:
     noise = scene(100, "white")[2]
-    small = Volume(np.random.default_rng(0).normal(0, 4, (9, 9)).astype(np.float32), "YX")
+    small = volume_of(np.random.default_rng(0).normal(0, 4, (9, 9)))
     for one in findings(small, np.zeros((9, 9)), noise):
         assert one.verdict == "cannot tell" and "too few voxels" in one.reason
-    flat = Volume(np.full((64, 64), 3, np.float32), "YX")
+    flat = volume_of(np.full((64, 64), 3))
     assert findings(flat, flat.read(), noise)[0].verdict == "fail"
     assert findings(flat, flat.read(), replace(noise, std=0.0))[0].verdict == "cannot tell"
 
 
 def test_voxels_without_data_do_not_count() -> None:
     noisy, truth, noise = scene(101, "white")
-    values, clean = noisy.read() + 500, truth.read() + 500
-    values[:80], clean[80:] = 0, clean[80:]
-    holed = replace(noisy.with_data(values), no_data=0.0)
-    level, _ = leftover(gather(holed, truth.with_data(clean), noise=noise))
+    values = noisy.read()
+    values[:80] = 0
+    level, _ = findings(replace(noisy.with_data(values), no_data=0.0), truth.read(), noise)
     assert level.value == pytest.approx(1, abs=0.15)
 
 
@@ -117,8 +95,7 @@ def test_products_of_neighbours() -> None:
 
 def test_the_noise_s_correlation_is_freed_of_the_window() -> None:
     rng = np.random.default_rng(2)
-    image = ndimage.gaussian_filter(rng.standard_normal((256, 256)), 1.5, mode="wrap")
-    noise = measure(Volume(image.astype(np.float32), "YX"))
+    noise = measure(volume_of(grain(rng, (256, 256), 1.5)))
     for lag in (1, 2):
         true = np.exp(-(lag**2) / (4 * 1.5**2))
         assert expected(noise, 0, lag) == pytest.approx(true, abs=0.06)

@@ -1,9 +1,8 @@
 """Stripes and seams that a method made are found where they are; those of the input are not held against it."""
 
-from functools import lru_cache
-
 import numpy as np
 import pytest
+from scenes import paired, simulated, volume_of
 from scipy.ndimage import gaussian_filter, median_filter
 
 from meeum import phantom
@@ -15,15 +14,13 @@ from meeum.volume import Volume
 SIGMA, SHAPE = 3e-3, (32, 96, 96)
 
 
-@lru_cache(maxsize=2)
 def case(colour="white"):
-    made = phantom.make(SHAPE, seed=2, settings=phantom.PhantomSettings(noise_std=SIGMA, noise_colour=colour))
-    return made.truth.read(), made.noisy.read(), measure(made.noisy)
+    noisy, truth, noise = simulated(SHAPE, 2, noise_std=SIGMA, noise_colour=colour)
+    return truth.read(), noisy.read(), noise
 
 
 def audited(noisy, denoised, noise, **more):
-    images = [Volume(np.asarray(one, np.float32), "ZYX"[-noisy.ndim :], **more) for one in (noisy, denoised)]
-    stripes, seams = lines(gather(*images, noise=noise))
+    stripes, seams = lines(paired(noisy, denoised, noise=noise, **more))
     assert (stripes.title, seams.title) == ("stripes made by the method", "seams made by the method")
     return stripes, seams
 
@@ -94,7 +91,7 @@ def test_honest_results_are_not_accused(colour):
         settings = phantom.PhantomSettings(noise_std=(3e-4, 5e-3)[seed], noise_colour=colour)
         made = phantom.make((24, 64, 64), seed=seed, settings=settings)
         for noisy, truth in ((made.noisy.read(), made.truth.read()), (made.noisy.read()[12], made.truth.read()[12])):
-            noise = measure(Volume(noisy, "ZYX"[-noisy.ndim :]))
+            noise = measure(volume_of(noisy))
             for result in (truth, *(denoise(noisy) for denoise in denoisers)):
                 for found in audited(noisy, result, noise):
                     assert found.verdict != "fail", found.sentence

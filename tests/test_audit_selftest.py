@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 import scipy.ndimage
+from scenes import paired
 
 from meeum import phantom
-from meeum.auditing.finding import Finding, decide
+from meeum.auditing.finding import Kind
 from meeum.auditing.judge import MEASURES, judge
 from meeum.auditing.pair import gather
 from meeum.auditing.planting import DAMAGES
 from meeum.auditing.selftest import crop, selftest, surrogate
 from meeum.errors import MeeumError
-from meeum.volume import Volume
 
 STD = 0.2
 
@@ -29,13 +29,11 @@ def pair(shape=(96, 96), *, hole=False, seed=0):
     noisy = clean + STD * rng.standard_normal(shape)
     if hole:
         clean[..., :9, :9] = noisy[..., :9, :9] = 0
-    axes = "ZYX"[-len(shape) :]
-    kept = {"no_data": 0.0} if hole else {}
-    return gather(*(Volume(image.astype(np.float32), axes, **kept) for image in (noisy, clean)))
+    return paired(noisy, clean, no_data=0.0 if hole else None)
 
 
 def finding(name, effect, p_value=math.nan, bound=0.15):
-    return Finding(name, name, effect, "", 0, "both", effect, "", bound, decide(effect, bound, p_value=p_value), "It.")
+    return Kind(name, name, "", 0.0, "both", "", bound).finding(effect, effect, "It.", p_value=p_value)
 
 
 def shift(one):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import pytest
+from scenes import paired, scene
 from scipy import ndimage, stats
 
 from meeum import Volume, phantom
-from meeum.auditing.finding import Finding
-from meeum.auditing.means import Estimate, Kind, cell_means, cell_sums, judged, masked_mean, widening
+from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.means import Estimate, cell_means, cell_sums, judged, masked_mean, widening
 from meeum.auditing.pair import Pair, gather
 from meeum.auditing.values import values
 from meeum.noise import Noise, measure
@@ -21,32 +21,9 @@ STD = 5e-3
 ALWAYS = {"offset", "gain", "range", "mean of cells", "mean of background", "voxels without data"}
 
 
-@lru_cache(maxsize=32)
-def scene(seed: int, colour: str = "optical") -> tuple[Volume, Volume, Noise]:
-    """Noisy, true, and the noise as measured: in 3D; seeds of 100 and above in 2D, with arbitrary units."""
-    if seed < 100:
-        made = phantom.make(
-            SHAPE, seed=seed, settings=phantom.PhantomSettings(noise_std=STD, noise_colour=colour, cells=4)
-        )
-        return made.noisy, made.truth, measure(made.noisy)
-    rng, size = np.random.default_rng(seed), 256
-    y, x = np.indices((size, size))
-    truth = np.zeros((size, size))
-    for radius in rng.uniform(6, 24, 12):
-        row, column = rng.uniform(0, size, 2)
-        truth += rng.uniform(5, 30) * (np.hypot(y - row, x - column) < radius)
-    truth = ndimage.gaussian_filter(truth, 1)
-    noise = rng.standard_normal(truth.shape)
-    if colour == "optical":
-        noise = ndimage.gaussian_filter(noise, 0.8, mode="wrap")
-    images = (truth + 4 * noise / noise.std(), truth)
-    noisy, clean = (Volume((500 + image).astype(np.float32), "YX") for image in images)
-    return noisy, clean, measure(noisy)
-
-
 def pair_of(seed: int, damage=lambda truth: truth, *, colour: str = "optical") -> Pair:
     noisy, truth, noise = scene(seed, colour)
-    return gather(noisy, truth.with_data(np.asarray(damage(truth.read()), dtype=np.float32)), noise=noise)
+    return paired(noisy, damage(truth.read()), noise=noise)
 
 
 def findings(pair: Pair) -> dict[str, Finding]:

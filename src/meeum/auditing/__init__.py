@@ -3,13 +3,14 @@
 from meeum.auditing.finding import Finding, Picture, Place, Verdict
 from meeum.auditing.judge import Audit, judge, judging
 from meeum.auditing.pair import Pair, gather
-from meeum.auditing.risk import Risk, unbiased_risk
+from meeum.auditing.risk import Losses, Risk, cell_losses, unbiased_risk
 from meeum.auditing.rows import Row, rows
 from meeum.auditing.statistics import PairStatistics, pair_statistics, psnr
 
 __all__ = [
     "Audit",
     "Finding",
+    "Losses",
     "Pair",
     "PairStatistics",
     "Picture",
@@ -17,6 +18,7 @@ __all__ = [
     "Risk",
     "Row",
     "Verdict",
+    "cell_losses",
     "gather",
     "judge",
     "judging",

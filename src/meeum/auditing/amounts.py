@@ -9,17 +9,15 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from meeum.auditing.finding import WARN, Finding
+from meeum.auditing.finding import WARN, Finding, Kind
 from meeum.auditing.means import (
     Estimate,
-    Kind,
     cell_means,
     cell_sides,
     cell_sums,
     cell_variance,
     judged,
     masked_mean,
-    untold,
     widening,
 )
 from meeum.auditing.pair import Pair
@@ -27,19 +25,22 @@ from meeum.auditing.regions import MARGIN
 from meeum.auditing.sampling import Floats, Mask
 
 REFRACTIVE = "refractive index"
-BOUNDS = {"cells": 3e-4, "background": 5e-5}  # RI
 APART = 4  # voxels
-NOTICED = {"cells": 1e-4, "background": 5e-5}  # RI: what must hold; more than this is worth a warning
-SIGMAS = 0.1  # bound where values are no refractive index
 RI_INCREMENT = 0.19  # mL/g, which is µm³/pg (Barer 1952)
 
+MEANS = {
+    part: Kind("values", f"mean of {part}", "RI", 0.0, "both", "RI", bound)
+    for part, bound in (("cells", 3e-4), ("background", 5e-5))
+}
+MEANS_SIGMA = {part: replace(kind, unit="sigma", effect_unit="sigma", bound=0.1) for part, kind in MEANS.items()}
+NOTICED = {"cells": 1e-4, "background": 5e-5}  # RI: what must hold; more than this is worth a warning
 MASS = Kind("values", "dry mass", "%", 0.0, "both", "%", 0.5)
 
 
 def amounts(pair: Pair) -> list[Finding]:
     """Means of cells and of background; for refractive index with a voxel size also dry mass."""
     chance = _chance(pair)
-    found = [mean_change(pair, part, chance=chance) for part in BOUNDS]
+    found = [mean_change(pair, part, chance=chance) for part in MEANS]
     return [*found, dry_mass(pair, chance=chance)] if pair.noisy.quantity == REFRACTIVE else found
 
 
@@ -50,13 +51,12 @@ def mean_change(pair: Pair, part: str, *, chance: float) -> Finding:
     choice the mean may change, and should.
     """
     refractive = pair.noisy.quantity == REFRACTIVE
-    unit, bound = ("RI", BOUNDS[part]) if refractive else ("sigma", SIGMAS)
-    kind = Kind("values", f"mean of {part}", unit, 0.0, "both", unit, bound)
+    kind = (MEANS if refractive else MEANS_SIGMA)[part]
     masks = [_apart(piece.background, pair.ratios) if part == "background" else piece.cells for piece in pair.pieces]
     scales = [np.ones(1, np.float32) if refractive else piece.level for piece in pair.pieces]
     estimate = _mean_change(pair, masks, scales, chance=chance)
     if not math.isfinite(estimate.error):
-        return untold(kind, f"too few voxels belong to {part} beyond doubt")
+        return kind.untold(f"too few voxels belong to {part} beyond doubt")
     words = f"{estimate.value:+.2g} RI" if refractive else f"{estimate.value:+.3f} times the noise"
     found = judged(kind, estimate, f"The mean of {part} changed by {words}; what is measured there rests on it.")
     noticed = refractive and found.effect > NOTICED[part] and found.p_value < WARN
@@ -105,16 +105,16 @@ def dry_mass(pair: Pair, *, chance: float) -> Finding:
     """
     medium, edges = pair.noisy.medium_index, pair.noisy.voxel_size_um
     if medium is None or edges is None:
-        return untold(MASS, "dry mass needs the medium's refractive index and the voxel size")
+        return MASS.untold("dry mass needs the medium's refractive index and the voxel size")
     masks = [piece.valid & ~piece.background for piece in pair.pieces]
     voxels = sum(int(np.count_nonzero(mask)) for mask in masks)
     change = _mean_change(pair, masks, [np.ones(1, np.float32)] * len(masks), chance=chance)
     if not math.isfinite(change.error):
-        return untold(MASS, "too few voxels belong to cells")
+        return MASS.untold("too few voxels belong to cells")
     total = sum(float(piece.noisy[mask].sum(dtype=np.float64)) for piece, mask in zip(pair.pieces, masks, strict=True))
     contrast = total / voxels + pair.offset - medium
     if not contrast > 3 * change.error:
-        return untold(MASS, "what is brightest here is hardly brighter than the medium")
+        return MASS.untold("what is brightest here is hardly brighter than the medium")
     value, error, bias = (100 * part / contrast for part in (change.value, change.error, change.bias))
     percent = Estimate(value, error, change.freedom, bias)
     sentence = f"The dry mass of cells changed by {percent.value:+.2f} %; it should stay within {MASS.bound:g} %."

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from meeum.auditing.finding import FAIL, SEVERITY, Finding, Picture, Verdict, decide
+from meeum.auditing.finding import FAIL, SEVERITY, Finding, Kind, Picture, Verdict, decide
 from meeum.auditing.pair import Pair
 from meeum.auditing.response import REACH, SIGMA, SPACING, STRENGTHS, Response, response
 
@@ -19,10 +19,11 @@ Array = NDArray[Any]
 
 JUDGED = STRENGTHS[-1]  # weak beads may vanish
 FEWEST = 6  # beads of which anything is told
-OVER, RING = 0.4, 0.1  # of the height: too much at the centre, a ring
-CENTRE, RINGS = "bead response", "rings around beads"
-IDEAL = {CENTRE: 1.0, RINGS: 0.0}
 UNIT = "of the bead's height"
+CENTRE = Kind("beads", "bead response", UNIT, 1.0, "both", UNIT, 1.0)
+OVER = replace(CENTRE, bound=0.4)
+RINGS = Kind("beads", "rings around beads", UNIT, 0.0, "above", UNIT, 0.1)
+DIFFERENT = "the beads differ too much from each other"
 
 
 def beads(pair: Pair) -> list[Finding]:
@@ -31,52 +32,52 @@ def beads(pair: Pair) -> list[Finding]:
     Judged at the strongest beads: bright ones, and dark ones within cells.
     """
     if pair.denoise is None:
-        return _untold("needs the denoiser (--model)")
+        return _neither("needs the denoiser (--model)")
     found = response(pair)
     groups = [] if found is None else [found.of(JUDGED, *kind) for kind in ((1, "anywhere"), (-1, "cells"))]
     groups = [group for group in groups if np.count_nonzero(group) >= FEWEST]
     if found is None or not groups:
-        return _untold(f"there is room for too few beads: it takes {FEWEST}, {SPACING} voxels apart")
+        return _neither(f"there is room for too few beads: it takes {FEWEST}, {SPACING} voxels apart")
     centre = _gravest([_centre(found.profile[group, 0]) for group in groups])
     ring = _gravest([_ring(found.profile[group]) for group in groups])
     told = _centre_told(centre.value, int(sum(group.sum() for group in groups)))
     return [
-        _finding(CENTRE, centre, told, found, groups[0]),
-        _finding(RINGS, ring, _ring_told(ring), found, groups[0]),
+        _finding(centre, told, found, groups[0]),
+        _finding(ring, _ring_told(ring), found, groups[0]),
     ]
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """One group of beads: what was found, its standard error, effect and bound, how sure that is, and the verdict."""
+    """One group of beads: what was found, its standard error, the effect, how sure that is, and the verdict."""
 
+    kind: Kind
     value: float
     error: float
     effect: float
-    bound: float
     p_value: float
     limit: float
     radius: int = 0
 
     @property
     def verdict(self) -> Verdict:
-        return decide(self.effect, self.bound, p_value=self.p_value, limit=self.limit)
+        return decide(self.effect, self.kind.bound, p_value=self.p_value, limit=self.limit)
 
 
 def _gravest(judged: list[_Judged]) -> _Judged:
     """Of several groups, which each had its chance: the p-value grows by their number (Bonferroni)."""
     fair = [replace(one, p_value=min(1.0, one.p_value * len(judged))) for one in judged]
-    return max(fair, key=lambda one: (SEVERITY[one.verdict], one.effect / one.bound))
+    return max(fair, key=lambda one: (SEVERITY[one.verdict], one.effect / one.kind.bound))
 
 
 def _centre(gains: Array) -> _Judged:
     """How far the mean is from 1; a bead that vanished is worth a warning, an inverted one fails."""
     gain, error, degrees = float(gains.mean()), _error(gains), len(gains) - 1
-    bound, effect = 1.0 if gain < 1 else OVER, abs(1 - gain)
+    kind, effect = CENTRE if gain < 1 else OVER, abs(1 - gain)
     if gain < 0 and student.sf(-gain / error, degrees) > FAIL:
         effect = 1.0  # an inversion that may be chance is no more than a bead that vanished
-    p_value = float(student.sf((effect - bound / 2) / error, degrees))  # up to there nothing is said
-    return _Judged(gain, error, effect, bound, p_value, bound / 2 + _firm(error, degrees))
+    p_value = float(student.sf((effect - kind.bound / 2) / error, degrees))  # up to there nothing is said
+    return _Judged(kind, gain, error, effect, p_value, kind.bound / 2 + _firm(error, degrees))
 
 
 def _ring(profiles: Array) -> _Judged:
@@ -90,7 +91,7 @@ def _ring(profiles: Array) -> _Judged:
     error = math.hypot(*(_error(one) for one in rises)) / 2
     outer = _steepest(np.pad(profiles.mean(axis=0), (0, 1)))[1]
     p_value = float(student.sf(rise / error, degrees))
-    return _Judged(rise, error, max(rise, 0.0), RING, p_value, _firm(error, degrees), outer)
+    return _Judged(RINGS, rise, error, max(rise, 0.0), p_value, _firm(error, degrees), outer)
 
 
 def _error(values: Array) -> float:
@@ -110,27 +111,21 @@ def _steepest(profile: Array) -> tuple[int, int]:
     return int(inner), int(outer)
 
 
-def _finding(title: str, judged: _Judged, sentence: str, found: Response, group: Array) -> Finding:
+def _finding(judged: _Judged, sentence: str, found: Response, group: Array) -> Finding:
     value, error = judged.value, judged.error
-    return Finding(
-        measure="beads",
-        title=title,
-        value=value,
-        unit=UNIT,
-        ideal=IDEAL[title],
-        worse="both" if title == CENTRE else "above",
-        effect=judged.effect,
-        effect_unit=UNIT,
-        bound=judged.bound,
-        verdict=judged.verdict,
-        sentence=sentence,
-        p_value=judged.p_value,
+    told = judged.kind.finding(
+        value, judged.effect, sentence, p_value=judged.p_value, limit=judged.limit, reason=DIFFERENT
+    )
+    return replace(
+        told,
         interval=(value - 1.96 * error, value + 1.96 * error),
-        limit=judged.limit,
         picture=Picture("mean response to a bead", found.plane[group].mean(axis=0), "of its height", diverging=True),
-        reason="the beads differ too much from each other" if judged.verdict == "cannot tell" else "",
         details=_details(found),
     )
+
+
+def _neither(reason: str) -> list[Finding]:
+    return [kind.untold(reason, "What becomes of beads cannot be told.") for kind in (CENTRE, RINGS)]
 
 
 def _centre_told(gain: float, count: int) -> str:
@@ -142,7 +137,7 @@ def _centre_told(gain: float, count: int) -> str:
 
 def _ring_told(ring: _Judged) -> str:
     what = f"Around beads of {JUDGED:g} times the noise the response"
-    if ring.value < RING / 2:
+    if ring.value < RINGS.bound / 2:
         return f"{what} falls off without a ring."
     return f"{what} rises again, by {ring.value:.2f} of their height, {ring.radius} voxels from the centre: a ring."
 
@@ -157,23 +152,3 @@ def _details(found: Response) -> dict[str, Any]:
             key = f"{'bright' if sign > 0 else 'dark'} {strength:g} {where}"
             told[key] = {"beads": len(profiles), "centre": profile[0], "profile": profile}
     return told
-
-
-def _untold(reason: str) -> list[Finding]:
-    return [
-        Finding(
-            measure="beads",
-            title=title,
-            value=math.nan,
-            unit=UNIT,
-            ideal=ideal,
-            worse="both" if title == CENTRE else "above",
-            effect=math.nan,
-            effect_unit=UNIT,
-            bound=1.0 if title == CENTRE else RING,
-            verdict="cannot tell",
-            sentence="What becomes of beads cannot be told.",
-            reason=reason,
-        )
-        for title, ideal in IDEAL.items()
-    ]

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from meeum.auditing.finding import Finding, Picture
-from meeum.auditing.means import Estimate, Kind, judged_ratio, untold
+from meeum.auditing.finding import Finding, Kind, Picture
+from meeum.auditing.means import Estimate, judged_ratio
 from meeum.auditing.pair import Pair, Piece
 from meeum.auditing.sampling import Floats
 
@@ -41,13 +41,13 @@ def cone(pair: Pair) -> list[Finding]:
     """
     reason = _reason(pair)
     if reason:
-        return [untold(CONE, reason)]
+        return [CONE.untold(reason)]
     rows = [_Modes.of(piece, pair.noisy.voxel_size_um or ()) for piece in pair.pieces]
     modes = _Modes(*(np.concatenate(parts) for parts in zip(*(vars(one).values() for one in rows), strict=True)))
     angle, seen = cone_angle(modes)
     inside = modes.angle < angle
     if np.count_nonzero(inside) < 4 * SECTORS * LAYERS or not modes.before[inside].sum() > 0:
-        return [untold(CONE, "too few frequencies lie within the missing cone in so small an image")]
+        return [CONE.untold("too few frequencies lie within the missing cone in so small an image")]
     estimate = _ratio(modes, inside)
     sentence = (
         f"Within {angle:.0f} degrees of the axial frequencies, where optics pass nothing, the output has "

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
 
 from meeum.auditing.boxes import busiest
-from meeum.auditing.finding import Finding, decide
+from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.pair import Pair
 from meeum.auditing.transfer import BLUR, LEAST, Sums, Transfer, sums, taper, together, transfer
 
 ASKED = 2**18  # voxels at which the denoiser is asked, twice
 SPLIT = 0.5  # a: y + a z and y - z / a have independent noises (Pang 2021)
-LOST, ADDED = 0.25, 0.15  # of the detail
+LOST = Kind("edges", "fine detail", "of the detail", 1.0, "both", "of the detail", 0.25)
+ADDED = replace(LOST, bound=0.15)
 FIRM = 3.1  # standard errors that are not chance
 DIRECTIONS = (" in plane", " along z")
+FEW = "too little detail stands clear of the noise"
 COARSE = "a blur of {:g} voxels would hardly show: nothing finer than {:.0f} voxels stands clear of the noise"
 WEAKER = " (weaker: judged without the denoiser)"
 
@@ -70,32 +73,18 @@ def _asked(pair: Pair) -> Iterator[Sums]:
 
 def _finding(pair: Pair, found: Transfer, where: str) -> Finding:
     effect, error = abs(1 - found.share), math.hypot(found.error, found.per_noise * pair.noise.uncertainty)
-    bound = max(LOST, 1 - found.allowed) if found.share < 1 else ADDED
-    if effect > bound and effect - bound < FIRM * error:
-        effect = bound  # what may be beyond it by chance is not
-    p_value, limit = float(norm.sf(effect / max(error, 1e-6))), FIRM * error
-    verdict, reason = decide(effect, bound, p_value=p_value, limit=limit), ""
-    if verdict == "cannot tell":
-        reason = "too little detail stands clear of the noise"
-    elif verdict == "pass" and 1 - found.allowed < LOST / 2:
-        verdict, reason = "cannot tell", COARSE.format(BLUR, 1 / found.curve[0][-1])
+    kind = replace(LOST, bound=max(LOST.bound, 1 - found.allowed)) if found.share < 1 else ADDED
+    kind = _titled(kind, pair, where)
+    if effect > kind.bound and effect - kind.bound < FIRM * error:
+        effect = kind.bound  # what may be beyond it by chance is not
+    p_value, sentence = float(norm.sf(effect / max(error, 1e-6))), _sentence(pair, found, where)
+    told = kind.finding(found.share, effect, sentence, p_value=p_value, limit=FIRM * error, reason=FEW)
+    if told.verdict == "pass" and 1 - found.allowed < LOST.bound / 2:
+        told = replace(told, verdict="cannot tell", reason=COARSE.format(BLUR, 1 / found.curve[0][-1]))
     frequency, kept, errors = (row.tolist() for row in found.curve)
-    return Finding(
-        measure="edges",
-        title=f"fine detail{where}{'' if pair.denoise else WEAKER}",
-        value=found.share,
-        unit="of the detail",
-        ideal=1.0,
-        worse="both",
-        effect=effect,
-        effect_unit="of the detail",
-        bound=bound,
-        verdict=verdict,
-        sentence=_sentence(pair, found, where),
-        p_value=p_value,
+    return replace(
+        told,
         interval=(found.share - 1.96 * error, found.share + 1.96 * error),
-        limit=limit,
-        reason=reason,
         details={
             "frequency": frequency,
             "transfer": kept,
@@ -118,19 +107,10 @@ def _sentence(pair: Pair, found: Transfer, where: str) -> str:
     return f"{100 * found.share:.0f} % {detail} is left{blur}.{weaker}"
 
 
+def _titled(kind: Kind, pair: Pair, where: str = "") -> Kind:
+    return replace(kind, title=f"{kind.title}{where}{'' if pair.denoise else WEAKER}")
+
+
 def _untold(pair: Pair, reason: str) -> Finding:
-    return Finding(
-        measure="edges",
-        title=f"fine detail{'' if pair.denoise else WEAKER}",
-        value=math.nan,
-        unit="of the detail",
-        ideal=1.0,
-        worse="both",
-        effect=math.nan,
-        effect_unit="of the detail",
-        bound=LOST,
-        verdict="cannot tell",
-        sentence="Whether fine detail was blurred cannot be told.",
-        reason=reason,
-        details={"with_denoiser": pair.denoise is not None},
-    )
+    told = _titled(LOST, pair).untold(reason, "Whether fine detail was blurred cannot be told.")
+    return replace(told, details={"with_denoiser": pair.denoise is not None})

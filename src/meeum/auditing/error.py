@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from scipy.stats import norm
 
-from meeum.auditing.finding import Finding, decide
+from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.pair import Pair
 from meeum.auditing.risk import Risk, unbiased_risk
 from meeum.errors import MeeumError
 
+ERROR = Kind("error", "estimated error", "", 0.0, "above", "of the noise's variance", 1.0)
+UNTOLD = "How far the denoised image is from the truth cannot be told."
 SURE = 1.96  # standard errors that a verdict keeps away from the bound
+DOUBTFUL = "the estimate is too uncertain to tell the error from the noise's"
 IMPULSES = "few voxels are far off, and the estimate holds for Gaussian noise only"
 
 
@@ -21,17 +25,17 @@ def error(pair: Pair) -> list[Finding]:
     It holds for a denoiser that has not seen this very noise; one trained on it comes out a little too good.
     """
     if pair.denoise is None:
-        return [_untold("needs the denoiser (--model)")]
+        return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
     if pair.noise.is_impulsive:
-        return [_untold(IMPULSES)]
+        return [ERROR.untold(IMPULSES, UNTOLD)]
     try:
         risk = unbiased_risk(pair.noisy, pair.denoise, pair.noise, seed=pair.seed)
     except MeeumError as problem:
         if type(problem) is not MeeumError:  # of the denoiser, not of the estimate
             raise
-        return [_untold(str(problem))]
+        return [ERROR.untold(str(problem), UNTOLD)]
     if math.isnan(risk.standard_error) or not risk.noise_mse > 0:
-        return [_untold("the image is too small for a standard error")]
+        return [ERROR.untold("the image is too small for a standard error", UNTOLD)]
     return [_finding(pair, risk)]
 
 
@@ -39,26 +43,12 @@ def _finding(pair: Pair, risk: Risk) -> Finding:
     spread = math.hypot(risk.standard_error, risk.systematic)
     share, chance = risk.mse / risk.noise_mse, spread / risk.noise_mse
     p_value, effect = float(norm.sf((share - 1) / max(chance, 1e-6))), max(share, 0.0)
-    near = abs(share - 1) < SURE * chance
     low, high = (math.sqrt(max(risk.mse + way * SURE * spread, 0.0)) for way in (-1, 1))
-    return Finding(
-        measure="error",
-        title="estimated error",
-        value=risk.rmse,
-        unit=pair.noisy.quantity,
-        ideal=0.0,
-        worse="above",
-        effect=effect,
-        effect_unit="of the noise's variance",
-        bound=1.0,
-        verdict="cannot tell" if near else decide(effect, 1.0, p_value=p_value),
-        sentence=_sentence(risk, chance),
-        p_value=p_value,
-        interval=(low, high),
-        limit=1 + SURE * chance,
-        reason="the estimate is too uncertain to tell the error from the noise's" if near else "",
-        details={**risk.as_dict(), "noise_rms": math.sqrt(risk.noise_mse)},
-    )
+    told = replace(ERROR, unit=pair.noisy.quantity).finding(risk.rmse, effect, _sentence(risk, chance), p_value=p_value)
+    if abs(share - 1) < SURE * chance:
+        told = replace(told, verdict="cannot tell", reason=DOUBTFUL)
+    details = {**risk.as_dict(), "noise_rms": math.sqrt(risk.noise_mse)}
+    return replace(told, interval=(low, high), limit=1 + SURE * chance, details=details)
 
 
 def _sentence(risk: Risk, chance: float) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from meeum.auditing.finding import Finding
-from meeum.auditing.means import Estimate, Kind, judged
+from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.means import Estimate, judged
 from meeum.auditing.pair import Pair
 from meeum.volume import Array, Region, Volume
 

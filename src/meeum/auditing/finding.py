@@ -42,6 +42,46 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What findings of one kind have in common; the fields are those of `Finding`."""
+
+    measure: str
+    title: str
+    unit: str
+    ideal: float
+    worse: Literal["above", "below", "both"]
+    effect_unit: str
+    bound: float
+
+    def finding(
+        self,
+        value: float,
+        effect: float,
+        sentence: str,
+        *,
+        p_value: float = math.nan,
+        limit: float = math.nan,
+        reason: str = "",
+    ) -> Finding:
+        """With the verdict of `decide`; the reason is kept where nothing can be told."""
+        verdict = decide(effect, self.bound, p_value=p_value, limit=limit)
+        return Finding(
+            **vars(self),
+            value=value,
+            effect=effect,
+            verdict=verdict,
+            sentence=sentence,
+            p_value=p_value,
+            limit=limit,
+            reason=reason if verdict == "cannot tell" else "",
+        )
+
+    def untold(self, reason: str, sentence: str = "Nothing can be said here: {}.") -> Finding:
+        """Where there is nothing to judge; {} in the sentence stands for the reason."""
+        return self.finding(math.nan, math.nan, sentence.format(reason), reason=reason)
+
+
+@dataclass(frozen=True)
 class Finding:
     """One number of the audit, what it should be, and whether it matters.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from meeum.auditing.finding import WARN, Finding, Picture, decide
+from meeum.auditing.finding import WARN, Finding, Kind
 from meeum.auditing.layers import BALL, HIGHEST, SMOOTH, Layer, bands, median
 from meeum.auditing.pair import Pair, Piece
 from meeum.auditing.sampling import Floats, Mask
@@ -23,12 +22,15 @@ from meeum.auditing.support import (
     distinct,
     distrust,
     layers_of,
+    located,
     search,
 )
 from meeum.auditing.surrogates import Null, null_of
 
-BOUND = 1.0  # noise standard deviations of contrast
-LOST_BOUND = 1.5  # the least that can be decided in mildly correlated noise
+UNIT = "noise standard deviations"  # of contrast
+MADE = Kind("invented", "structure without support in the input", UNIT, 0.0, "above", UNIT, 1.0)
+# The least that can be decided in mildly correlated noise.
+LOST = Kind("invented", "structure lost", UNIT, 0.0, "above", UNIT, 1.5)
 UNSUPPORTED, WEAKLY = 0.5, 0.75  # support slopes below which structure of the background, or of cells, is doubted
 INVERTED = -0.5  # below, a structure is no invention but inverted
 LOST_SHARE = 0.5  # of a structure's contrast
@@ -45,14 +47,11 @@ def invented(pair: Pair) -> list[Finding]:
     """
     reason = decidable(pair)
     if reason:
-        return [_finding(words, None, (math.nan, bound), reason=reason) for words, bound in KINDS]
+        return [kind.untold(reason, f"Nothing can be told of: {kind.title}.") for kind in (MADE, LOST)]
     null = null_of(pair, SMOOTH)
     gone = _lost(pair, null)
-    made = _apart(search(pair, _unsupported, null, least=BOUND / 2), gone)
-    return [
-        _finding(words, found, (_effect(found), bound))
-        for (words, bound), found in zip(KINDS, (made, gone), strict=True)
-    ]
+    made = _apart(search(pair, _unsupported, null, least=MADE.bound / 2), gone)
+    return [_finding(MADE, made), _finding(LOST, gone)]
 
 
 def _apart(made: Search, gone: Search) -> Search:
@@ -64,10 +63,6 @@ def _apart(made: Search, gone: Search) -> Search:
 
     kept = (s for s in made.spots if not any(beside(s, loss) and loss.score > s.score for loss in gone.spots))
     return replace(made, spots=tuple(kept))
-
-
-def _effect(found: Search) -> float:
-    return found.worst.place.strength if found.worst else 0.0
 
 
 def _unsupported(layer: Layer, background: Mask) -> Floats:
@@ -90,7 +85,7 @@ def _lost(pair: Pair, null: Null) -> Search:
             size, height = np.abs(layer.residual), null.height[i]
             score, contrast = (np.asarray(size / unit, dtype=np.float32) for unit in (noise, height))
             sure = np.minimum(score, np.abs(layer.output + layer.residual) / noise) > null.threshold(0.05, pair.voxels)
-            there = _is_lost(layer, reference) & (contrast > LOST_BOUND / 2) & sure
+            there = _is_lost(layer, reference) & (contrast > LOST.bound / 2) & sure
             spots += clusters(pair, piece, layer, (contrast, score, there))
             places, hits = places + int(np.count_nonzero(layer.valid)), hits + int(np.count_nonzero(there))
             faintest = min(faintest, float(np.median(noise)) / height)
@@ -121,37 +116,27 @@ def _is_lost(layer: Layer, reference: Floats) -> Mask:
     )
 
 
-KINDS: tuple[tuple[dict[str, str], float], ...] = (
-    (
-        {
-            "title": "structure without support in the input",
-            "some": "The output shows {count} structure{s} that the input does not support, the strongest around voxel "
-            "({where}): {contrast:.1f} times the noise, of which the input bears out {slope:.0f} %.",
-            "none": "No structure was found that the input does not support "
-            "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
-        },
-        BOUND,
+WORDS = {  # where something is found, and where nothing is
+    MADE: (
+        "The output shows {count} structure{s} that the input does not support, the strongest around voxel "
+        "({where}): {contrast:.1f} times the noise, of which the input bears out {slope:.0f} %.",
+        "No structure was found that the input does not support "
+        "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
     ),
-    (
-        {
-            "title": "structure lost",
-            "some": "Structure of the input is missing in {count} place{s}, most of it around voxel ({where}): "
-            "{contrast:.1f} times the noise.",
-            "none": "No structure of the input was found to be missing "
-            "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
-        },
-        LOST_BOUND,
+    LOST: (
+        "Structure of the input is missing in {count} place{s}, most of it around voxel ({where}): "
+        "{contrast:.1f} times the noise.",
+        "No structure of the input was found to be missing "
+        "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
     ),
-)
+}
 
 
-def _sentence(words: dict[str, str], found: Search | None) -> str:
-    if found is None:
-        return f"Nothing can be told of: {words['title']}."
-    spot = found.worst
+def _sentence(kind: Kind, found: Search) -> str:
+    (some, none), spot = WORDS[kind], found.worst
     if spot is None:
-        return words["none"].format(limit=found.limit_among)
-    return words["some"].format(
+        return none.format(limit=found.limit_among)
+    return some.format(
         count=len(found.spots),
         s="s" * (len(found.spots) > 1),
         where=", ".join(f"{c:.0f}" for c in spot.place.centre),
@@ -160,32 +145,8 @@ def _sentence(words: dict[str, str], found: Search | None) -> str:
     )
 
 
-def _finding(
-    words: dict[str, str], found: Search | None, effect_and_bound: tuple[float, float], *, reason: str = ""
-) -> Finding:
-    effect, bound = effect_and_bound
-    known: dict[str, Any] = {}
-    picture: Picture | None = None
-    if found:
-        known = {"share": found.share, "looked_at": found.places, "slopes": [spot.slope for spot in found.spots]}
-        picture = found.picture
-    p_value, limit = (found.p_value(found.worst), found.limit_among) if found else (math.nan, math.nan)
-    return Finding(
-        measure="invented",
-        title=words["title"],
-        value=effect,
-        unit="noise standard deviations",
-        ideal=0.0,
-        worse="above",
-        effect=effect,
-        effect_unit="noise standard deviations",
-        bound=bound,
-        verdict=decide(effect, bound, p_value=p_value, limit=limit),
-        sentence=_sentence(words, found),
-        p_value=p_value,
-        limit=limit,
-        places=tuple(spot.place for spot in found.spots) if found else (),
-        picture=picture,
-        reason=reason,
-        details=known,
-    )
+def _finding(kind: Kind, found: Search) -> Finding:
+    effect, chance = found.worst.place.strength if found.worst else 0.0, found.p_value(found.worst)
+    told = kind.finding(effect, effect, _sentence(kind, found), p_value=chance, limit=found.limit_among)
+    told = located(told, found)
+    return replace(told, details={**told.details, "slopes": [spot.slope for spot in found.spots]})

@@ -6,15 +6,17 @@ import math
 
 import numpy as np
 
-from meeum.auditing.finding import Finding, decide
+from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.layers import FINE, Layer
 from meeum.auditing.pair import Pair
 from meeum.auditing.sampling import Floats, Mask
-from meeum.auditing.support import Search, decidable, search
+from meeum.auditing.support import Search, decidable, located, search
 from meeum.auditing.surrogates import null_of
 from meeum.noise import Noise
 
-BOUND = 2.0  # noise standard deviations of contrast: what is fainter cannot be seen in the input either
+UNIT = "noise standard deviations"  # of contrast
+# What is fainter cannot be seen in the input either.
+INVERTED = Kind("inversion", "inverted contrast", UNIT, 0.0, "above", UNIT, 2.0)
 EVERYWHERE = 0.5  # share of the structure looked at, above which the whole image is inverted
 
 
@@ -26,14 +28,14 @@ def inversion(pair: Pair) -> list[Finding]:
     """
     reason = decidable(pair)
     if reason:
-        return [_finding(math.nan, "it cannot be told whether structures are inverted", reason=reason)]
-    found = search(pair, _inverted, null_of(pair, FINE), least=BOUND / 2)
+        return [INVERTED.untold(reason, "it cannot be told whether structures are inverted")]
+    found = search(pair, _inverted, null_of(pair, FINE), least=INVERTED.bound / 2)
     swapped, p_swapped = _swap(pair)
     if swapped > 0 and p_swapped < 1e-3 and (found.worst is None or found.worst.place.strength < swapped):
         sentence = (
             f"Cells and background have changed places: their contrast, {swapped:.1f} times the noise, is inverted."
         )
-        return [_finding(swapped, sentence, p_value=p_swapped, search=found)]
+        return [_finding(found, swapped, sentence, p_value=p_swapped)]
     return [_local(found)]
 
 
@@ -50,7 +52,7 @@ def _local(found: Search) -> Finding:
             "No structure was found whose contrast is inverted "
             f"(one of {found.limit:.1f} times the noise and radius 4 voxels would have been)."
         )
-        return _finding(0.0, sentence, search=found)
+        return _finding(found, 0.0, sentence)
     where = ", ".join(f"{c:.0f}" for c in worst.place.centre)
     extent = (
         "The contrast of the image is inverted throughout"
@@ -58,7 +60,7 @@ def _local(found: Search) -> Finding:
         else f"Contrast is inverted in {len(found.spots)} place{'s' * (len(found.spots) > 1)}"
     )
     sentence = f"{extent}, most strongly around voxel ({where}): {worst.place.strength:.1f} times the noise."
-    return _finding(worst.place.strength, sentence, p_value=found.p_value(worst), search=found)
+    return _finding(found, worst.place.strength, sentence, p_value=found.p_value(worst))
 
 
 def _swap(pair: Pair) -> tuple[float, float]:
@@ -81,26 +83,5 @@ def _low_frequency(noise: Noise) -> float:
     return max(float(noise.spectrum.flat[0]), 1.0)
 
 
-def _finding(
-    effect: float, sentence: str, *, p_value: float = 1.0, search: Search | None = None, reason: str = ""
-) -> Finding:
-    limit = search.limit if search else math.nan
-    return Finding(
-        measure="inversion",
-        title="inverted contrast",
-        value=effect,
-        unit="noise standard deviations",
-        ideal=0.0,
-        worse="above",
-        effect=effect,
-        effect_unit="noise standard deviations",
-        bound=BOUND,
-        verdict=decide(effect, BOUND, p_value=p_value, limit=limit),
-        sentence=sentence,
-        p_value=p_value if search else math.nan,
-        limit=limit,
-        places=tuple(spot.place for spot in search.spots) if search else (),
-        picture=search.picture if search else None,
-        reason=reason,
-        details={"share": search.share, "looked_at": search.places} if search else {},
-    )
+def _finding(found: Search, effect: float, sentence: str, *, p_value: float = 1.0) -> Finding:
+    return located(INVERTED.finding(effect, effect, sentence, p_value=p_value, limit=found.limit), found)

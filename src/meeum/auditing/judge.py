@@ -13,7 +13,7 @@ from meeum.auditing.beads import beads
 from meeum.auditing.cone import cone
 from meeum.auditing.edges import edges
 from meeum.auditing.error import error
-from meeum.auditing.finding import Finding, Verdict, plain_values, worst
+from meeum.auditing.finding import Finding, Kind, Verdict, plain_values, worst
 from meeum.auditing.invented import invented
 from meeum.auditing.inversion import inversion
 from meeum.auditing.lattice import lattice
@@ -143,28 +143,9 @@ def _asked(name: str, measure: Measure, pair: Pair) -> list[Finding]:
     except OutOfTimeError as spent:
         left = _asked(name, measure, replace(pair, denoise=None))
         return [replace(one, reason=one.reason and f"{one.reason}; {spent}") for one in left]
-    except MeeumError as problem:
-        return [untold(name, str(problem))]
-    except MemoryError:
-        return [untold(name, "not enough memory for this measure")]
-
-
-def untold(name: str, reason: str) -> Finding:
-    """The finding of a measure that could not be taken."""
-    return Finding(
-        measure=name,
-        title=name,
-        value=math.nan,
-        unit="",
-        ideal=math.nan,
-        worse="both",
-        effect=math.nan,
-        effect_unit="",
-        bound=math.nan,
-        verdict="cannot tell",
-        sentence="This could not be judged.",
-        reason=reason,
-    )
+    except (MeeumError, MemoryError) as problem:
+        reason = str(problem) if isinstance(problem, MeeumError) else "not enough memory for this measure"
+        return [Kind(name, name, "", math.nan, "both", "", math.nan).untold(reason, "This could not be judged.")]
 
 
 def bounded(denoise: Denoiser, seconds: float, *, per_voxel: float = 0.0) -> Denoiser:

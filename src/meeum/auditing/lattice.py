@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 
 from meeum.auditing import combs
 from meeum.auditing.combs import Comb, Wave
-from meeum.auditing.finding import FAIL, WARN, Finding, Picture, Verdict, decide
+from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Verdict
 from meeum.auditing.pair import Pair, Piece
 from meeum.auditing.roughness import FIELDS
 from meeum.auditing.shift import shift_test
 from meeum.auditing.waves import Line, Scan, scan
 
 Array = NDArray[Any]
-BOUND = 0.02  # sigma
+MADE = Kind("lattice", "lattice made by the method", "sigma", 0.0, "above", "sigma", 0.02)
+INPUT = replace(MADE, title="lattice in the input")
 MOST_VOXELS = 3 * 2**19  # looked at: a lattice runs through all of an image
 MOST_PIECES = 4
-MADE, INPUT = "lattice made by the method", "lattice in the input"
 PLAIN = 20.0  # power over what surrounds a wave of the input: specimens have fainter ones of their own
 SHORT = (2, 3, 4)  # periods for which the limit holds: slower waves of the same strength hide behind cells
+MOST_WAVES = 8  # told of
+HIDDEN = "the noise of the input would hide a lattice as strong as that of the result"
 PICTURE = 512  # its longest side, bins
 
 
@@ -40,7 +42,8 @@ def lattice(pair: Pair) -> list[Finding]:
     if not sigma > 0:
         side = combs.LEAST_SIDE
         reason = "no noise was measured" if pieces else f"no part of {side} x {side} measured pixels was looked at"
-        return [_untold(MADE, reason), _untold(INPUT, reason), *moved]
+        told = [kind.untold(reason, f"Whether there is a {kind.title} cannot be told: {{}}.") for kind in (MADE, INPUT)]
+        return [*told, *moved]
     scans = [found for piece in pieces for found in scan(piece, sigma)]
     same = all(np.array_equal(piece.noisy, piece.denoised) for piece in pieces)
     return [_made(scans, same=same), _input(scans), *moved]
@@ -78,14 +81,6 @@ def middle(sides: tuple[int, ...], most: int) -> tuple[slice, ...]:
     return tuple(slice((n - side) // 2, (n - side) // 2 + side) for n, side in zip(sides, kept, strict=True))
 
 
-def _untold(title: str, reason: str) -> Finding:
-    verdict: Verdict = "cannot tell"
-    sentence = f"Whether there is a {title} cannot be told: {reason}."
-    return Finding(
-        "lattice", title, math.nan, "sigma", 0.0, "above", math.nan, "sigma", BOUND, verdict, sentence, reason=reason
-    )
-
-
 def _made(scans: list[Scan], *, same: bool) -> Finding:
     lines = [] if same else [line for one in scans for line in one.lines]
     made = [line for line in lines if _chance(line, scans) < WARN and line.excess > 0]
@@ -95,23 +90,23 @@ def _made(scans: list[Scan], *, same: bool) -> Finding:
     first, limits = next(iter(made), None), _limits(scans)
     limit = 0.0 if same else max(limits[period] for period in SHORT)
     effect, p_value = (first.excess, _chance(first, scans)) if first else (0.0, 1.0)
-    verdict = decide(effect, BOUND, p_value=p_value, limit=limit)
-    if first and not first.stands_out and verdict == "fail":
-        verdict = "warn"
-    sentence, reason = _made_sentence(first, verdict, limit), ""
+    reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
+    told = MADE.finding(effect, effect, "", p_value=p_value, limit=limit, reason=reason)
+    if first and not first.stands_out and told.verdict == "fail":
+        told = replace(told, verdict="warn")
+    told = replace(told, sentence=_made_sentence(first, told.verdict, limit))
     doubtful = next((line for line in lines if _doubtful(line, scans)), None)
-    if verdict in ("pass", "cannot tell") and doubtful:
-        verdict, reason = "cannot tell", "the noise of the input would hide a lattice as strong as that of the result"
-        sentence = f"{_words(doubtful, 'after')} is in the result; whether the method made it cannot be told: {reason}."
-    elif verdict == "cannot tell":
-        reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
-    waves = made[:8]
-    together = math.sqrt(sum(line.excess**2 for line in made))
-    return Finding(
-        "lattice", MADE, effect, "sigma", 0.0, "above", effect, "sigma", BOUND, verdict, sentence,
-        p_value=p_value, limit=limit, picture=_picture(_scan_of(first, scans), [line.wave for line in waves]),
-        reason=reason, details={"waves": [_told(line) for line in waves], "limits": limits, "together": together},
-    )  # fmt: skip
+    if told.verdict in ("pass", "cannot tell") and doubtful:
+        sentence = f"{_words(doubtful, 'after')} is in the result; whether the method made it cannot be told: {HIDDEN}."
+        told = replace(told, verdict="cannot tell", sentence=sentence, reason=HIDDEN)
+    details = {"limits": limits, "together": math.sqrt(sum(line.excess**2 for line in made))}
+    return _shown(told, made[:MOST_WAVES], _scan_of(first, scans), details)
+
+
+def _shown(told: Finding, lines: list[Line], where: Scan, details: dict[str, Any]) -> Finding:
+    """With these lines in words and marked in their spectrum."""
+    picture = _picture(where, [line.wave for line in lines])
+    return replace(told, picture=picture, details={"waves": [_told(line) for line in lines], **details})
 
 
 def _limits(scans: list[Scan]) -> dict[int, float]:
@@ -128,7 +123,7 @@ def _chance(line: Line, scans: list[Scan]) -> float:
 
 def _doubtful(line: Line, scans: list[Scan]) -> bool:
     """Strong and there, and neither new nor in the input beyond doubt."""
-    there = line.field == FIELDS[0] and line.p_there * len(scans) < FAIL and line.after > BOUND
+    there = line.field == FIELDS[0] and line.p_there * len(scans) < FAIL and line.after > MADE.bound
     return there and _chance(line, scans) >= WARN and line.p_old >= WARN
 
 
@@ -143,7 +138,7 @@ def _input(scans: list[Scan]) -> Finding:
     if first is None:
         sentence, value, p_value = "No lattice was found in the noisy image.", 0.0, 1.0
     else:
-        kept = first.after > max(BOUND, 0.2 * first.before)
+        kept = first.after > max(MADE.bound, 0.2 * first.before)
         verdict, value, p_value = "warn" if kept else "pass", first.before, min(1.0, first.p_there * len(scans))
         fate = (
             f"{first.after:.2g} sigma of it are left: the method did not make it" if kept else "the method took it out"
@@ -151,12 +146,11 @@ def _input(scans: list[Scan]) -> Finding:
         sentence = (
             f"{_words(first, 'before')} is in the noisy image already, from the specimen or the instrument; {fate}."
         )
-    details = {"waves": [_told(line) for line in lines[:8]], "limits": limits}
-    picture = _picture(_scan_of(first, scans), [line.wave for line in lines[:8]]) if first else None
-    return Finding(
-        "lattice", INPUT, value, "sigma", 0.0, "above", value, "sigma", BOUND, verdict, sentence,
-        p_value=p_value, limit=max(limits[period] for period in SHORT), picture=picture, details=details,
-    )  # fmt: skip
+    limit = max(limits[period] for period in SHORT)
+    told = replace(INPUT.finding(value, value, sentence, p_value=p_value, limit=limit), verdict=verdict)
+    if first is None:
+        return replace(told, details={"waves": [], "limits": limits})
+    return _shown(told, lines[:MOST_WAVES], _scan_of(first, scans), {"limits": limits})
 
 
 def _made_sentence(line: Line | None, verdict: Verdict, limit: float) -> str:

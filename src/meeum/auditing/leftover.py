@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meeum.auditing.finding import Finding
+from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.means import (
     Estimate,
-    Kind,
     cell_sides,
     cell_sums,
     judged,
     judged_ratio,
     masked_mean,
     scaled,
-    untold,
     widening,
 )
 from meeum.auditing.pair import Pair, Piece
@@ -47,7 +45,7 @@ def leftover(pair: Pair) -> list[Finding]:
     """
     parts = _parts(pair)
     if sum(part.voxels for part in parts) < FEWEST:
-        return [untold(kind, "too few voxels to compare what was taken out with the noise") for kind in (LEVEL, ALIKE)]
+        return [kind.untold("too few voxels to compare what was taken out with the noise") for kind in (LEVEL, ALIKE)]
     return [level(pair, parts), likeness(pair, parts)]
 
 
@@ -92,7 +90,7 @@ def level(pair: Pair, parts: Sequence[Part]) -> Finding:
     found = masked_mean(sums, counts, wide=widening(pair.noise, sides))
     ratio = max(found.value, NOTHING)
     if not math.isfinite(found.error) or pair.noise.std == 0:
-        return untold(LEVEL, "too few voxels to compare what was taken out with the noise")
+        return LEVEL.untold("too few voxels to compare what was taken out with the noise")
     error = math.hypot(2 * pair.noise.uncertainty, found.error / ratio, UNSEEN * _unseen(pair.noise))
     told = judged_ratio(LEVEL, Estimate(found.value, error, max(found.freedom, 10.0)), _strength(found.value))
     reason = f"the noise's own level is known to {50 * error:.0f} % only"
@@ -117,14 +115,14 @@ def likeness(pair: Pair, parts: Sequence[Part]) -> Finding:
     voxels = sum(part.voxels for part in parts)
     variance = sum(part.product(0, 0)[0] for part in parts) / voxels
     if variance < NOTHING:
-        return untold(ALIKE, "nothing was taken out")
+        return ALIKE.untold("nothing was taken out")
     rows = []
     for axis, lag in ((a, n) for a in range(len(pair.ratios)) for n in LAGS):
         total, pairs = (sum(column) for column in zip(*(part.product(axis, lag) for part in parts), strict=True))
         if pairs >= FEWEST and pair.noise.sides[axis] > 2 * lag:
             rows.append((axis, lag, total / pairs / variance, expected(pair.noise, axis, lag)))
     if not rows:
-        return untold(ALIKE, "the image is too small to see how neighbours correlate")
+        return ALIKE.untold("the image is too small to see how neighbours correlate")
     axis, lag, seen, wanted = max(rows, key=lambda row: abs(row[2] - row[3]))
     reach = float((pair.noise.correlation() ** 2).sum())
     guessed = SHAPE * pair.noise.uncertainty, GUESSED * (1 - pair.noise.evidence), _unseen(pair.noise)

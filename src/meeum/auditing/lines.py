@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,17 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from meeum.auditing.finding import FAIL, WARN, Finding, Picture, Place, decide
+from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Place
 from meeum.auditing.pair import Pair
 from meeum.auditing.profiles import FEWEST, Profile, profiles
 from meeum.noise.lines import find_seams, find_stripes
 
 Array = NDArray[Any]
 STRIPES, SEAMS = "stripes", "seams"
-BOUNDS = {STRIPES: 0.05, SEAMS: 0.1}  # sigma
+KINDS = {
+    name: Kind("lines", f"{name} made by the method", "sigma", 0.0, "above", "sigma", bound)
+    for name, bound in ((STRIPES, 0.05), (SEAMS, 0.1))
+}
 NEAR = 9  # lines over which an offset is compared with those around
 LAGS = 6  # lines over which noise may be correlated
 WIDTH, CLEAR = 4, 8  # lines on each side of a seam that are averaged, and over which none is as high
@@ -157,30 +160,20 @@ def _steps(values: Array, weight: Array) -> Array:
 
 
 def _finding(kind: str, marks: list[Mark], pair: Pair) -> Finding:
-    bound, title = BOUNDS[kind], f"{kind} made by the method"
     if not marks:
         reason = f"no part of {FEWEST} lines with noise was looked at"
-        sentence = f"Whether there are {title} cannot be told: {reason}."
-        return Finding(
-            "lines", title, math.nan, "sigma", 0.0, "above", math.nan, "sigma", bound, "cannot tell", sentence,
-            reason=reason,
-        )  # fmt: skip
+        return KINDS[kind].untold(reason, f"Whether there are {KINDS[kind].title} cannot be told: {{}}.")
     tests = len(marks)
     there = [mark for mark in marks if mark.p_value * tests < WARN]
     there.sort(key=lambda mark: (mark.p_value * tests >= FAIL, -mark.size))
     first = there[0] if there else None
     effect, p_value = (first.size, min(1.0, first.p_value * tests)) if first else (0.0, 1.0)
     limit = max((mark.limit for mark in marks if mark.axis != "Z" and not mark.per_plane), default=math.inf)
-    verdict = decide(effect, bound, p_value=p_value, limit=limit)
-    reason = f"{kind} of less than {limit:.2g} sigma would not have been found" if verdict == "cannot tell" else ""
-    known = _known(kind, pair)
+    reason, known = f"{kind} of less than {limit:.2g} sigma would not have been found", _known(kind, pair)
     sentence = _sentence(kind, first, limit, known)
+    told = KINDS[kind].finding(effect, effect, sentence, p_value=p_value, limit=limit, reason=reason)
     details = {"made": [vars(mark) for mark in there[:8]], "in the input": [one.sentence for one in known]}
-    return Finding(
-        "lines", title, effect, "sigma", 0.0, "above", effect, "sigma", bound, verdict, sentence,
-        p_value=p_value, limit=limit, places=_places(kind, there, pair), picture=_picture(kind, first, pair),
-        reason=reason, details=details,
-    )  # fmt: skip
+    return replace(told, places=_places(kind, there, pair), picture=_picture(kind, first, pair), details=details)
 
 
 def _known(kind: str, pair: Pair) -> tuple[Any, ...]:

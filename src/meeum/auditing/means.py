@@ -1,17 +1,17 @@
-"""Means with errors that correlated noise does not fool, and what a finding is made of."""
+"""Means with errors that correlated noise does not fool, and the findings they lead to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from meeum.auditing.finding import WARN, Finding, decide
+from meeum.auditing.finding import WARN, Finding, Kind
 from meeum.auditing.pair import Piece
 from meeum.auditing.sampling import Floats, Mask
 from meeum.noise import Noise
@@ -22,19 +22,6 @@ Ints = tuple[int, ...]
 CELL = 8  # side of the cells whose means are compared, in units of the shortest voxel edge
 FULL = 0.5  # share of a cell that must have been measured
 POWER = 0.1  # chance to overlook an effect as large as the stated limit
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What findings of one kind have in common; the fields are those of `Finding`."""
-
-    measure: str
-    title: str
-    unit: str
-    ideal: float
-    worse: Literal["above", "below", "both"]
-    effect_unit: str
-    bound: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,9 @@ def judged(kind: Kind, estimate: Estimate, sentence: str, *, tests: int = 1) -> 
     p_value = math.nan if exact else min(1.0, sides * tests * _tail(estimate.freedom, effect / estimate.error))
     reach = _quantile(estimate.freedom, WARN / sides / tests) + _quantile(estimate.freedom, POWER)
     limit = estimate.error * reach + abs(estimate.bias)
-    return _finding(kind, estimate.value, sentence, (effect, p_value, limit, *estimate.interval()))
+    reason = _hidden(kind, limit)
+    found = kind.finding(estimate.value, effect, sentence, p_value=p_value, limit=limit, reason=reason)
+    return replace(found, interval=estimate.interval())
 
 
 def judged_ratio(kind: Kind, estimate: Estimate, sentence: str, *, weight: float = 1.0) -> Finding:
@@ -80,37 +69,14 @@ def judged_ratio(kind: Kind, estimate: Estimate, sentence: str, *, weight: float
     effect = abs(ratio - 1) if sides == 2 else max(0.0, ratio - 1)
     p_value = min(1.0, sides * _tail(estimate.freedom, abs(math.log(ratio)) / error)) if effect > 0 else 1.0
     reach = _quantile(estimate.freedom, WARN / sides)
-    limit = 1 - math.exp(-reach * error) if sides == 2 else max(0.0, ratio * math.exp(reach * error) - 1)
-    wide = math.exp(_quantile(estimate.freedom, 0.025) * error)
-    return _finding(
-        kind, estimate.value, sentence, (weight * effect, p_value, weight * limit, ratio / wide, ratio * wide)
-    )
+    limit = weight * (1 - math.exp(-reach * error) if sides == 2 else max(0.0, ratio * math.exp(reach * error) - 1))
+    wide, reason = math.exp(_quantile(estimate.freedom, 0.025) * error), _hidden(kind, limit)
+    found = kind.finding(estimate.value, weight * effect, sentence, p_value=p_value, limit=limit, reason=reason)
+    return replace(found, interval=(ratio / wide, ratio * wide))
 
 
-def _finding(kind: Kind, value: float, sentence: str, numbers: tuple[float, float, float, float, float]) -> Finding:
-    """Of effect, p-value, limit and the two ends of the interval."""
-    effect, p_value, limit, low, high = numbers
-    verdict = decide(effect, kind.bound, p_value=p_value, limit=limit)
-    reason = f"an effect of up to {limit:.2g} {kind.effect_unit} could hide in the noise".replace("  ", " ")
-    return Finding(
-        **vars(kind),
-        value=value,
-        effect=effect,
-        verdict=verdict,
-        sentence=sentence,
-        p_value=p_value,
-        interval=(low, high),
-        limit=limit,
-        reason=reason if verdict == "cannot tell" else "",
-    )
-
-
-def untold(kind: Kind, reason: str) -> Finding:
-    """The finding where there is nothing to estimate from."""
-    sentence = f"Nothing can be said here: {reason}."
-    return Finding(
-        **vars(kind), value=math.nan, effect=math.nan, verdict="cannot tell", sentence=sentence, reason=reason
-    )
+def _hidden(kind: Kind, limit: float) -> str:
+    return f"an effect of up to {limit:.2g} {kind.effect_unit} could hide in the noise".replace("  ", " ")
 
 
 def _tail(freedom: float, errors: float) -> float:

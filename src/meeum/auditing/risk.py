@@ -49,12 +49,39 @@ class Risk:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Losses:
+    """Estimated squared error cell by cell: what pairs two denoisers of one image, since both see the same cells.
+
+    cells      mean loss of each cell, data units squared, all pieces one after the other
+    noise_mse  the noise's variance, a mean over the pieces
+    """
+
+    cells: Array
+    noise_mse: float
+
+    @property
+    def mse(self) -> float:
+        return float(self.cells.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of `mse` by chance; nan for a single cell."""
+        return float(self.cells.std(ddof=1) / math.sqrt(len(self.cells))) if len(self.cells) > 1 else math.nan
+
+
 def unbiased_risk(noisy: Volume, denoise: Denoiser, noise: Noise, *, seed: int = 0) -> Risk:
     """Risk of `denoise` (an array in data units to one of the same shape) on pieces of one image.
 
     |f(y) - y|² - variance + 2 z (f(y + h z) - f(y)) / h per voxel (Stein 1981; Ramani 2008), z drawn with the measured
     spectrum and levels. Exact in the mean for Gaussian noise so measured; MeeumError if no piece was measured.
     """
+    found = cell_losses(noisy, denoise, noise, seed=seed)
+    return Risk(found.mse, found.standard_error, 2 * noise.uncertainty * found.noise_mse, found.noise_mse)
+
+
+def cell_losses(noisy: Volume, denoise: Denoiser, noise: Noise, *, seed: int = 0) -> Losses:
+    """The same before the mean over cells is taken; one seed means the same pieces and directions z for everyone."""
     rng = np.random.default_rng(seed)
     cells, variances = [], []
     for piece, levels in _pieces(noisy, noise, rng):
@@ -65,10 +92,7 @@ def unbiased_risk(noisy: Volume, denoise: Denoiser, noise: Noise, *, seed: int =
         variances.append(float(np.mean(np.broadcast_to(levels.astype(float) ** 2, piece.shape))))
     if not cells:
         raise MeeumError(f"{noisy.name}: the error cannot be estimated: no piece was measured throughout")
-    every = np.concatenate(cells)
-    variance = float(np.mean(variances))
-    error = float(every.std(ddof=1) / math.sqrt(len(every))) if len(every) > 1 else math.nan
-    return Risk(float(every.mean()), error, 2 * noise.uncertainty * variance, variance)
+    return Losses(np.concatenate(cells), float(np.mean(variances)))
 
 
 def _pieces(noisy: Volume, noise: Noise, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:

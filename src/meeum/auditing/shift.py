@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from meeum.auditing import combs
 from meeum.auditing.combs import Comb, Wave
-from meeum.auditing.finding import FAIL, Finding, Verdict, decide
+from meeum.auditing.finding import FAIL, Finding, Kind
 from meeum.auditing.pair import Pair, Piece
 
 Array = NDArray[Any]
-BOUND = 0.1  # sigma: well-trained networks with blurred halvings reach 0.04 and leave no lattice behind
+# Well-trained networks with blurred halvings reach 0.04 and leave no lattice behind.
+SHIFT = Kind("lattice", "shift test", "sigma", 0.0, "above", "sigma", 0.1)
+UNTOLD = "Whether the result moves with its input cannot be told: {}."
 SIDES = {2: 128, 3: 48}  # voxels that are denoised at a time
-TITLE = "shift test"
 FEWEST_PLANES = 16  # along an axis that is moved
 BORDER = 4  # voxels at the border that are left out beside what the window takes
 FAINT = 1e-4  # sigma: fainter waves are none
@@ -30,12 +32,12 @@ def shift_test(pair: Pair) -> Finding:
     ways, so D carries waves of period p times the noise: they are sought in D, in D times the noisy image and in D
     times its slope (cyclic correlation: Gardner 1986).
     """
-    crop = _crop(pair)
+    crop, side = _crop(pair), combs.LEAST_SIDE + 10
     if crop is None or pair.denoise is None:
-        return _untold(f"no part of {combs.LEAST_SIDE + 10} x {combs.LEAST_SIDE + 10} measured pixels was looked at")
+        return SHIFT.untold(f"no part of {side} x {side} measured pixels was looked at", UNTOLD)
     values, sigma = crop
     if not sigma > 0:
-        return _untold("no noise was measured")
+        return SHIFT.untold("no noise was measured", UNTOLD)
     found = []
     home = tuple(slice(0, -1 if _moves(side) else None) for side in values.shape)
     base = _denoised(pair, values[home])
@@ -110,15 +112,9 @@ def _finding(found: list[tuple[Comb, int]]) -> Finding:
             best = max(best, (combs.is_common(wave, spectrum.sides), *one))
     _, effect, p_value, wave = best
     limit = max(_faintest(spectrum, axis) for spectrum, axis in found)
-    verdict = decide(effect, BOUND, p_value=p_value, limit=limit)
-    sentence, reason = _sentence(effect, wave, limit), ""
-    if verdict == "cannot tell":
-        reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
-    details = {"period": 1 / math.hypot(*wave) if wave else math.nan, "wave": wave}
-    return Finding(
-        "lattice", TITLE, effect, "sigma", 0.0, "above", effect, "sigma", BOUND, verdict, sentence,
-        p_value=p_value, limit=limit, reason=reason, details=details,
-    )  # fmt: skip
+    reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
+    told = SHIFT.finding(effect, effect, _sentence(effect, wave, limit), p_value=p_value, limit=limit, reason=reason)
+    return replace(told, details={"period": 1 / math.hypot(*wave) if wave else math.nan, "wave": wave})
 
 
 def _faintest(spectrum: Comb, axis: int) -> float:
@@ -132,12 +128,4 @@ def _sentence(effect: float, wave: Wave, limit: float) -> str:
     return (
         f"Moved by one voxel, the input gives another result: the method lays a lattice of period "
         f"{1 / math.hypot(*wave):.3g} voxels and amplitude {effect:.2g} sigma over what it is given."
-    )
-
-
-def _untold(reason: str) -> Finding:
-    verdict: Verdict = "cannot tell"
-    sentence = f"Whether the result moves with its input cannot be told: {reason}."
-    return Finding(
-        "lattice", TITLE, math.nan, "sigma", 0.0, "above", math.nan, "sigma", BOUND, verdict, sentence, reason=reason
     )

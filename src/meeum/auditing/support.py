@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 from scipy.stats import norm
 
-from meeum.auditing.finding import FAIL, WARN, Picture, Place
+from meeum.auditing.finding import FAIL, WARN, Finding, Picture, Place
 from meeum.auditing.layers import COARSENESS, Boxes, Grid, Ints, Layer, box_mean, layers
 from meeum.auditing.pair import Pair, Piece
 from meeum.auditing.sampling import Floats, Mask
@@ -68,6 +68,12 @@ class Search:
         """That of the worst spot, or else the clearest that has one."""
         first = [self.worst] if self.worst else []
         return next((spot.picture for spot in (*first, *self.spots) if spot.picture), None)
+
+
+def located(told: Finding, found: Search) -> Finding:
+    """With where it was found, and how much was looked at."""
+    places, details = tuple(spot.place for spot in found.spots), {"share": found.share, "looked_at": found.places}
+    return replace(told, places=places, picture=found.picture, details=details)
 
 
 def decidable(pair: Pair) -> str:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from meeum.auditing.amounts import REFRACTIVE, amounts
 from meeum.auditing.exact import exact
-from meeum.auditing.finding import Finding, Picture, Place
+from meeum.auditing.finding import Finding, Kind, Picture, Place
 from meeum.auditing.means import (
     Estimate,
     Ints,
-    Kind,
     cell_means,
     cell_sides,
     central,
@@ -24,7 +23,6 @@ from meeum.auditing.means import (
     judged,
     robust_spread,
     scaled,
-    untold,
     widening,
 )
 from meeum.auditing.pair import LOW_PASS, Pair, Piece
@@ -40,8 +38,10 @@ PERCENTILES = (0.1, 99.9)
 OFFSET = Kind("values", "offset", "sigma", 0.0, "both", "sigma", 0.1)
 GAIN = Kind("values", "gain", "", 1.0, "both", "", 0.04)
 RANGE = Kind("values", "range", "", 1.0, "above", "", 0.1)
-IN_RI = {"offset": 5e-5, "drift between planes": 1e-4}  # RI: where noise is weak, less than this does not matter
 PLANES = Kind("values", "drift between planes", "sigma", 0.0, "both", "sigma", 0.15)
+# Where noise is weak, less than this does not matter.
+OFFSET_RI = replace(OFFSET, effect_unit="RI", bound=5e-5)
+PLANES_RI = replace(PLANES, effect_unit="RI", bound=1e-4)
 
 
 def values(pair: Pair) -> list[Finding]:
@@ -49,11 +49,11 @@ def values(pair: Pair) -> list[Finding]:
     return [offset(pair), gain(pair), value_range(pair), *plane_drift(pair), *amounts(pair), *exact(pair)]
 
 
-def _bounded(pair: Pair, kind: Kind) -> Kind:
+def _bounded(pair: Pair, kind: Kind, refractive: Kind) -> Kind:
     """The bound in noise standard deviations, no tighter than that for refractive index."""
     if pair.noisy.quantity != REFRACTIVE or not pair.noise.std > 0:
         return kind
-    return replace(kind, bound=max(kind.bound, IN_RI[kind.title] / pair.noise.std))
+    return replace(kind, bound=max(kind.bound, refractive.bound / pair.noise.std))
 
 
 def offset(pair: Pair) -> Finding:
@@ -62,14 +62,14 @@ def offset(pair: Pair) -> Finding:
     means = [cell_means(scaled(piece), piece.valid, sides) for piece in pair.pieces]
     found = np.concatenate([mean[np.isfinite(mean)] for mean in means])
     if found.size < FEWEST:
-        return untold(OFFSET, "the image is too small to tell a shift of its values from noise")
+        return OFFSET.untold("the image is too small to tell a shift of its values from noise")
     estimate = central(-found, wide=widening(pair.noise, sides))
     low, high = estimate.interval()
     sentence = (
         f"All values moved by {estimate.value:+.3f} times the noise (95 % sure: between {low:+.3f} and {high:+.3f}); "
         "they should stay where they were."
     )
-    return replace(judged(_bounded(pair, OFFSET), estimate, sentence), picture=_picture(pair))
+    return replace(judged(_bounded(pair, OFFSET, OFFSET_RI), estimate, sentence), picture=_picture(pair))
 
 
 def gain(pair: Pair) -> Finding:
@@ -80,12 +80,12 @@ def gain(pair: Pair) -> Finding:
     """
     before, after, group, curvature = _contrasts(pair)
     if before.size < 2 * FEWEST:
-        return untold(GAIN, "the image is too small to compare contrast")
+        return GAIN.untold("the image is too small to compare contrast")
     others = np.stack([np.ones(before.size), *curvature], axis=1)
     before, after = (v - others @ np.linalg.lstsq(others, v, rcond=None)[0] for v in (before, after))
     slope = grouped_slope(after, before, group)
     if not np.isfinite(slope.error) or slope.value == 0:
-        return untold(GAIN, "there is hardly any structure larger than a few voxels by which to compare contrast")
+        return GAIN.untold("there is hardly any structure larger than a few voxels by which to compare contrast")
     factor = 1 / slope.value
     sentence = f"Contrast after denoising is {factor:.3f} times that of the input; it should be the same."
     return judged(GAIN, Estimate(factor, slope.error * abs(factor), slope.freedom), sentence)
@@ -119,7 +119,7 @@ def value_range(pair: Pair) -> Finding:
     )
     full, inner = float(np.ptp(before)), float(np.ptp(np.percentile(before, PERCENTILES)))
     if inner == 0:
-        return untold(RANGE, "the noisy image is constant")
+        return RANGE.untold("the noisy image is constant")
     ratios = float(np.ptp(after)) / full, float(np.ptp(np.percentile(after, PERCENTILES))) / inner
     ratio = max(ratios)
     wider = ratio > 1 + RANGE.bound / 2
@@ -208,7 +208,7 @@ def plane_drift(pair: Pair) -> list[Finding]:
     estimate = Estimate(float(drifts[worst]), float(errors[worst]), float(cells.sum() - cells.size))
     name = "plane" if "Z" in pair.noisy.axes else "frame"
     sentence = f"The {name} that moved most against the others did so by {estimate.value:+.3f} times the noise."
-    judgement = judged(_bounded(pair, PLANES), estimate, sentence, tests=cells.size)
+    judgement = judged(_bounded(pair, PLANES, PLANES_RI), estimate, sentence, tests=cells.size)
     return [replace(judgement, details={"shifts": drifts.round(4).tolist()})]
 
 

@@ -313,6 +313,36 @@ def test_missing_or_broken_ini(here: Path) -> None:
     assert_refused(here, "cell.TCF", "--config", "run.ini", code=2, expected=("run.ini: not a readable INI file",))
 
 
+# Grids
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--preset", "best"), ("--preset best: known are objectives, note",)),
+        (("--vary", "masking.mask_size"), ("--vary masking.mask_size: expected section.key=a,b,c",)),
+        (("--vary", "masking.mask_sizes=3,5"), ("mask_sizes: unknown key", "mask_size")),
+        (("--vary", "training.objective=masked,n2n"), ("unknown objective 'n2n'", "known are auto, masked")),
+        (
+            ("--preset", "note", "--set", "masking.footprint=1"),
+            ("masking.footprint is among what is compared", "--vary"),
+        ),
+        (("--set", "input.remove_lattice=true"), ("leave out remove_lattice",)),
+        (("--truth", "nothere.TCF"), ("nothere.TCF: no such file",)),
+        (("--out", "cell.TCF"), ("cell.TCF: is a file",)),
+        (("--out", "."), ("holds no comparison",)),
+    ],
+)
+def test_grid(words: tuple[str, ...], expected: tuple[str, ...], here: Path) -> None:
+    assert_one_line(call("compare", "cell.TCF", *FAST, *words), 2, *expected)
+    assert [path.name for path in here.iterdir()] == ["cell.TCF"]
+
+
+@pytest.mark.parametrize("other", [("--model", "model"), ("--resume",)])
+def test_choosing_where_nothing_is_trained_anew(other: tuple[str, ...], here: Path) -> None:
+    assert_refused(here, "cell.TCF", "--choose", *other, code=2, expected=("--choose tries trainings", "leave out one"))
+
+
 # Models
 
 
@@ -380,7 +410,7 @@ def files_of_at_most(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize(("count", "name"), [(100, "settings.ini"), (3000, "model.safetensors"), (100_000, "")])
+@pytest.mark.parametrize(("count", "name"), [(100, "settings.ini"), (5000, "model.safetensors"), (100_000, "")])
 def test_full_disk(count: int, name: str, here: Path) -> None:
     """At 100 000 bytes it is the report, whose writer does not say its name."""
     with files_of_at_most(count):
@@ -395,9 +425,9 @@ def test_full_disk(count: int, name: str, here: Path) -> None:
 
 
 def test_results_that_would_not_fit(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = [12 * 32 * 32 * 12 - 1]  # input and output in HDF5, and a TCF
+    free = [16 * 32 * 32 * 12 - 1]  # input, output and what was removed in HDF5, and a TCF
     monkeypatch.setattr("meeum.folder.shutil.disk_usage", lambda path: SimpleNamespace(free=free[0]))
-    expected = ("cell_meeum: the results take up to 0.000147 GB, and 0.000147 GB are free there", "--out")
+    expected = ("cell_meeum: the results take up to 0.000197 GB, and 0.000197 GB are free there", "--out")
     assert_refused(here, "cell.TCF", *FAST, code=1, expected=expected)
     free[0] += 1
     assert call("denoise", "cell.TCF", *FAST, "--out", "deep/er/run").code == 0

@@ -26,6 +26,7 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "channel": st.none() | st.integers(0),
         "projection": st.sampled_from(["none", "max"]),
         "no_data": st.none() | st.floats(),
+        "remove_lattice": st.booleans(),
     },
     "masking": {
         "masking": words,
@@ -53,6 +54,7 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "seed": st.integers(0, 2**63 - 1),
         "memory_gb": positive,
         "checkpoint_minutes": positive,
+        "patience": st.none() | st.floats(0, 1, exclude_min=True),
     },
     "prediction": {
         "memory_gb": positive,

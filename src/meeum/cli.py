@@ -37,22 +37,28 @@ def denoise(
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    remove_lattice: options.RemoveLattice = False,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
+    choose: options.Choose = False,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Train on this file alone, denoise it, audit the result, write all of it and a report."""
     from meeum import folder, request
 
-    words = _time(minutes, quality) + _image(dataset, channel, projection) + list(set_ or ())
+    words = _time(minutes, quality) + _image(dataset, channel, projection, remove_lattice) + list(set_ or ())
     target = out or Path(f"{folder.name_of(file)}_meeum")
     asked = request.Request((file,), target, _command(), config, tuple(words), overwrite=overwrite)
+    if choose and (resume or model):
+        raise UsageError("--choose tries trainings, and --resume and --model go on with one; leave out one of them")
     if resume:
         job = request.going_on(asked, model=model)
     else:
         job = request.using(asked, model) if model else request.training(asked)
+    if choose:
+        job = _chosen(job, asked.words, as_json)
     _follow(job, as_json, strict=strict)
 
 
@@ -67,6 +73,7 @@ def train(
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    remove_lattice: options.RemoveLattice = False,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     as_json: options.AsJson = False,
@@ -74,9 +81,40 @@ def train(
     """Train one model on one or more files, for `meeum denoise --model`."""
     from meeum import request
 
-    words = _time(minutes, quality) + _image(dataset, channel, projection) + list(set_ or ())
+    words = _time(minutes, quality) + _image(dataset, channel, projection, remove_lattice) + list(set_ or ())
     asked = request.Request(tuple(files), out, _command(), config, tuple(words), overwrite=overwrite, denoise=False)
     _follow(request.going_on(asked) if resume else request.training(asked), as_json)
+
+
+@app.command()
+def compare(
+    file: options.File,
+    preset: options.Preset = None,
+    vary: options.Vary = None,
+    seeds: options.Seeds = 1,
+    config: options.Config = None,
+    minutes: options.Minutes = None,
+    quality: options.Quality = None,
+    set_: options.Sets = None,
+    jobs: options.Jobs = 0,
+    truth: options.Truth = None,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    out: options.OutOfComparison = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run a grid of settings on one file, judge every result, say which to take and how sure that is."""
+    from meeum import folder, request, scoreboard
+
+    words = _time(minutes, quality) + _image(dataset, channel, projection, False) + list(set_ or ())
+    target = out or Path(f"{folder.name_of(file)}_compared")
+    asked = request.Request((file,), target, _command(), config, tuple(words), overwrite=overwrite)
+    plan = request.comparing(asked, request.Sought(preset, tuple(vary or ()), seeds, truth, jobs))
+    code = scoreboard.follow(plan, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -153,6 +191,28 @@ def audit(
 
 
 @app.command()
+def ask(
+    file: Annotated[Path | None, typer.Argument(help="an image to ask about, besides phantoms")] = None,
+    question: Annotated[list[int] | None, typer.Option(help="its number, 1 to 6; repeatable; all if none")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="training steps of each network")] = 300,
+    seeds: Annotated[int, typer.Option(min=1, help="how often each experiment is repeated")] = 3,
+    dataset: options.Dataset = None,
+    channel: options.Channel = None,
+    projection: options.Projection = None,
+    out: Annotated[Path, typer.Option(help="folder for the answers")] = Path("answers"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace earlier answers")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Put the questions of the first Noise2Void experiments to phantoms, and to an image: six experiments."""
+    _refuse_projection(projection)
+    from meeum import api, inquiry
+
+    image = api.read(file, dataset=dataset, channel=channel, projection=projection or "none") if file else None
+    asked = inquiry.Inquiry(out, tuple(question or ()), image, steps, seeds, _command(), overwrite=overwrite)
+    inquiry.inquire(asked, as_json=as_json)
+
+
+@app.command()
 def config(
     init: Annotated[Path, typer.Option(help="where to write it", show_default=False)],
     overwrite: options.Overwrite = False,
@@ -200,9 +260,19 @@ def _refuse_projection(projection: str | None) -> None:
         raise UsageError(f"--projection {projection}: known are none, max")
 
 
-def _image(dataset: str | None, channel: int | None, projection: str | None) -> list[str]:
-    given = {"dataset": dataset, "channel": channel, "projection": projection}
+def _image(dataset: str | None, channel: int | None, projection: str | None, remove_lattice: bool) -> list[str]:
+    given = {"dataset": dataset, "channel": channel, "projection": projection, "remove_lattice": remove_lattice or None}
     return [f"input.{name}={value}" for name, value in given.items() if value is not None]
+
+
+def _chosen(job: Job, words: tuple[str, ...], as_json: bool) -> Job:
+    from meeum import scoreboard
+
+    try:
+        return scoreboard.chosen(job, given=words, as_json=as_json)
+    except KeyboardInterrupt:
+        typer.echo("meeum: stopped while choosing; nothing was written", err=True)
+        raise typer.Exit(130) from None
 
 
 def _follow(job: Job, as_json: bool, *, quiet_end: bool = False, strict: bool = False) -> None:

@@ -25,11 +25,29 @@ JsonTo = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="write all numbers there; -: on standard output")
 ]
 Projection = Annotated[str | None, typer.Option(help="max: take the maximum projection along z")]
+RemoveLattice = Annotated[
+    bool, typer.Option("--remove-lattice", help="take a periodic pattern, if one is measured, out of the image first")
+]
 Out = Annotated[Path | None, typer.Option(help="folder of the run", show_default="NAME_meeum")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")]
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="plant each damage and say what would have been caught (a minute more)")
 ]
+Choose = Annotated[
+    bool, typer.Option("--choose", help="try several trainings in a third of the time, and go on with the best")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="exit with code 3 where a measure of the audit failed")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, nothing else")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="objectives (what somebody without truth must choose between) or note (the lab note's grid)"),
+]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(help="section.key=a,b,c: every combination; 0.5std for masking.mask_std; a;b for lists; repeatable"),
+]
+Seeds = Annotated[int, typer.Option(min=1, help="runs of each setting, which differ by chance alone")]
+Truth = Annotated[Path | None, typer.Option(help="the clean image: adds PSNR and SSIM; it chooses nothing")]
+Jobs = Annotated[int, typer.Option(min=0, help="runs at a time; 0: as suits this machine")]
+OutOfComparison = Annotated[Path | None, typer.Option("--out", help="folder of all runs", show_default="NAME_compared")]

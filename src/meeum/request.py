@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeum import api, folder
+from meeum import api, comparison, folder, grid, patches
 from meeum import settings as rooms
 from meeum.checkpoint import Model
+from meeum.comparison import Plan
 from meeum.errors import UsageError
 from meeum.run import Job
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
+from meeum.workers import suitable_jobs
 
 FROM_MODEL = ("masking", "network", "training")
 
@@ -51,7 +53,8 @@ def using(asked: Request, path: Path) -> Job:
     """Denoise with a trained model: input, prediction and output may be set anew, the rest is its own."""
     folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=(*asked.files, path))
     model = api.load(path)
-    own = model.settings.model_copy(update={"input": InputSettings(), "output": OutputSettings()})
+    kept = InputSettings(remove_lattice=model.settings.input.remove_lattice)
+    own = model.settings.model_copy(update={"input": kept, "output": OutputSettings()})
     notes: tuple[str, ...] = ()
     if asked.config:
         ini = rooms.read_ini(asked.config)
@@ -80,11 +83,49 @@ def going_on(asked: Request, model: Path | None = None) -> Job:
     if asked.config or asked.words or asked.overwrite or model:
         raise UsageError(
             "--resume goes on with the settings of the interrupted run; leave out --config, --set, --minutes, "
-            "--quality, --dataset, --channel, --projection, --model and --overwrite"
+            "--quality, --dataset, --channel, --projection, --remove-lattice, --model and --overwrite"
         )
     folder.check(asked.folder, overwrite=False, resume=True)
     settings = api.load(asked.folder).settings
     return _job(asked, settings, _read(asked.files, settings.input), resume=True)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What a comparison is to vary: a preset, `section.key=a,b` words, how many seeds; runs at a time, 0 to choose."""
+
+    preset: str | None = None
+    varied: tuple[str, ...] = ()
+    seeds: int = 1
+    truth: Path | None = None
+    jobs: int = 0
+
+
+def comparing(asked: Request, sought: Sought) -> Plan:
+    """Measure the noise of the file and lay out the grid; nothing is written yet."""
+    base = rooms.read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
+    if base.input.remove_lattice:
+        raise UsageError("compare: settings are compared on the image as it is; leave out remove_lattice")
+    (volume,) = _read(asked.files, base.input)
+    if not asked.config:
+        base = rooms.override(rooms.assumed(volume.spatial_shape), asked.words)
+    scene = grid.Scene(volume.name, volume.spatial_shape, patches.measure([volume]), api.measure_noise(volume))
+    preset = sought.preset or (None if sought.varied else "objectives")
+    chosen = grid.expand(base, scene, preset=preset, varied=sought.varied, given=asked.words)
+    plan = Plan(
+        asked.files[0],
+        asked.folder,
+        chosen,
+        sought.seeds,
+        scene.noise,
+        asked.command,
+        truth=sought.truth,
+        jobs=sought.jobs or suitable_jobs(),
+        overwrite=asked.overwrite,
+    )
+    comparison.check(plan)
+    comparison.read_truth(plan)
+    return plan
 
 
 def _read(files: tuple[Path, ...], chosen: InputSettings) -> list[Volume]:

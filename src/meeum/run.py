@@ -16,6 +16,7 @@ from meeum.auditing import Audit, pair_statistics
 from meeum.auditing.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
+from meeum.remedy import Remedy
 from meeum.report import RunFacts
 from meeum.session import Session
 from meeum.settings import Settings, to_ini
@@ -48,6 +49,11 @@ class Job:
     denoise: bool = True
     notes: tuple[str, ...] = ()  # what was assumed or should be known
     stop: Callable[[], bool] = lambda: False
+    remedy: Remedy | None = None  # what `volumes[0]` was before its lattices were taken out
+
+    @property
+    def removed(self) -> Volume | None:
+        return self.remedy.removed if self.remedy else None
 
 
 Events = Generator[Event, None, None]
@@ -79,7 +85,19 @@ def _sources(job: Job) -> list[Path]:
     return [volume.source for volume in job.volumes if volume.source]
 
 
+def _without_lattices(job: Job) -> Generator[Event, None, Job]:
+    """The same job on images without their lattices, if that was asked for."""
+    if not job.settings.input.remove_lattice:
+        return job
+    yield Event("prepare", text="looking for lattices")
+    cleaned, found, told = results.remedied(job.volumes)
+    for note in told:
+        yield Event("note", text=note)
+    return replace(job, volumes=cleaned, remedy=found[0], notes=(*job.notes, *told))
+
+
 def _train_and_denoise(job: Job) -> Events:
+    job = yield from _without_lattices(job)
     if job.model is None:
         model = yield from _train(job)
         if model is None:
@@ -138,39 +156,23 @@ def _train(job: Job) -> Generator[Event, None, Model | None]:
         left = (now - began) / (progress.step - first) * (steps - progress.step)
         yield Event("train", progress.step / steps, f"step {progress.step}/{steps}", progress.loss, left)
         if job.stop():
-            _save(job.folder, running)
+            results.save(job.folder, running)
             yield Event("stopped", progress.step / steps, f"stopped after training step {progress.step} of {steps}")
             return None
         if now - saved > settings.training.checkpoint_minutes * 60:
-            _save(job.folder, running)
+            results.save(job.folder, running)
             saved = now
     if running.state.step < steps:
         note = f"training ended after step {running.state.step} of {steps}: the estimated error fell no more"
         folder.note(job.folder, note)
         yield Event("note", text=note)
-    return _finish(job.folder, running)
+    return results.finish(job.folder, running)
 
 
 def _session(job: Job) -> Session:
     if job.resume:
         return session.resume(job.volumes, checkpoint.load(job.folder))
     return session.prepare(job.volumes, job.settings)
-
-
-def _save(path: Path, running: Session) -> None:
-    checkpoint.save(running.snapshot(), path / checkpoint.MODEL_FILE)
-    folder.put(path / folder.METRICS, folder.table(running.state.history))
-    folder.note(path, f"checkpoint at step {running.state.step}")
-
-
-def _finish(path: Path, running: Session) -> Model:
-    """The finished model, without what only a resumed training needs."""
-    model = replace(running.snapshot(), state={})
-    checkpoint.save(model, path / checkpoint.MODEL_FILE)
-    folder.put(path / folder.METRICS, folder.table(running.state.history))
-    if running.state.history:
-        folder.note(path, f"trained {model.step} steps in {running.state.history[-1]['seconds']:.0f} s")
-    return model
 
 
 def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
@@ -204,24 +206,27 @@ def _conclude(job: Job, clean: Volume, model: Model, *, seconds: float) -> Gener
     for judged in results.audit(job.volumes[0], clean, model, trained_here=job.model is None, seconds=seconds):
         done = len(judged.timings)
         yield Event("audit", done / (count + 1), f"{done} of {count} measures")
-    took = time.monotonic() - began
-    folder.put(job.folder / folder.AUDIT, json.dumps(judged.as_dict(), indent=1, allow_nan=False) + "\n")
+    took, told = time.monotonic() - began, job.remedy.as_dict() if job.remedy else {}
+    folder.put(job.folder / folder.AUDIT, json.dumps(judged.as_dict() | told, indent=1, allow_nan=False) + "\n")
     folder.note(job.folder, f"audit, {took:.1f} s: {judged.verdict}: {judged.sentence}")
     yield Event("audit", 1.0, f"done ({took:.3g} s)")
     yield Event("report", 0.0)
     statistics = pair_statistics(job.volumes[0], clean)
-    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()}, indent=2) + "\n")
-    results.report(job.folder, (job.volumes[0], clean), statistics, _facts(job, model, judged, written))
+    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()} | told, indent=2) + "\n")
+    pair, facts = (job.volumes[0], clean), _facts(job, model, judged, written)
+    results.report(job.folder, pair, statistics, facts, removed=job.removed)
     yield Event("report", 1.0)
     return judged
 
 
 def _write(job: Job, clean: Volume, model: Model) -> Generator[Event, None, list[Path]]:
     yield Event("write", 0.0)
-    noisy, formats, target = job.volumes[0], job.settings.output.formats, job.folder / folder.RESULTS
+    noisy = job.remedy.original if job.remedy else job.volumes[0]
+    formats, target = job.settings.output.formats, job.folder / folder.RESULTS
     results.refuse(job.folder, formats, noisy)
     provenance = {"command": job.command, "settings": to_ini(model.settings)}
-    written = results.write(target, clean, noisy=noisy, formats=formats, provenance=provenance)
+    provenance |= {"removed": job.remedy.lattices.sentence} if job.remedy else {}
+    written = results.write(target, clean, noisy=noisy, formats=formats, provenance=provenance, removed=job.removed)
     for path in written:
         folder.note(job.folder, f"wrote {path}")
     yield Event("write", 1.0)

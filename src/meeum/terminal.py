@@ -46,7 +46,7 @@ INTERRUPTED = 130
 def follow(job: Job, *, as_json: bool, quiet_end: bool, strict: bool = False) -> int:
     """Show a job until its end; the exit code: 0 done, 3 a measure failed (`strict`), 130 interrupted."""
     console = Console(stderr=as_json, markup=False, highlight=False, emoji=False)
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         events = run.start(replace(job, stop=lambda: bool(interrupted)))
         last = _bars(events, console) if console.is_terminal else _lines(events, console)
     if last.stage == "stopped":
@@ -62,7 +62,7 @@ def follow(job: Job, *, as_json: bool, quiet_end: bool, strict: bool = False) ->
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[int]]:
+def interruptible() -> Iterator[list[int]]:
     """Ctrl-C once finishes the step and saves; twice stops at once."""
     caught: list[int] = []
 
@@ -120,11 +120,11 @@ def _words(event: Event) -> str:
     if math.isfinite(event.loss):
         parts.append(f"loss {event.loss:.4f}")
     if math.isfinite(event.seconds_left) and event.share < 1:
-        parts.append(f"{_clock(event.seconds_left)} left")
+        parts.append(f"{clock(event.seconds_left)} left")
     return ", ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Minutes and seconds, or hours and minutes: 4:05 min, 2:10 h."""
     whole = int(seconds)
     return f"{whole // 60}:{whole % 60:02d} min" if whole < 3600 else f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -40,22 +40,37 @@ def read(path: Path, *, dataset: str | None = None, channel: int | None = None) 
 
 
 def write(
-    volume: Volume, path: Path, *, noisy: Volume | None = None, provenance: Mapping[str, str] | None = None
+    volume: Volume,
+    path: Path,
+    *,
+    noisy: Volume | None = None,
+    removed: Volume | None = None,
+    provenance: Mapping[str, str] | None = None,
 ) -> None:
-    """`output`, and beside it `input` when the noisy volume is given, both float32 with their meaning as attributes."""
+    """`output`, and beside it `input` (the noisy volume) and `removed` (what was taken out of it first) when given.
+
+    All float32, with their meaning as attributes.
+    """
     if noisy is not None and noisy.shape != volume.shape:
         raise UsageError(f"{volume.name}: the noisy volume has shape {noisy.shape}, the result {volume.shape}")
     with h5file.library().File(path, "w") as file:
         if noisy is not None:
             _write_dataset(file, "input", noisy)
+        if removed is not None:
+            _write_dataset(file, "removed", removed)
         _write_dataset(file, "output", volume)
         file.attrs.update(provenance or {})
 
 
 def write_frames(
-    folder: str | Path, output: Volume, *, noisy: Volume | None = None, overwrite: bool = False
+    folder: str | Path,
+    output: Volume,
+    *,
+    noisy: Volume | None = None,
+    removed: Volume | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
-    """One file per frame, named 0.hdf, 1.hdf, ... as in the lab note, each with `output` (and `input`)."""
+    """One file per frame, named 0.hdf, 1.hdf, ... as in the lab note, each with `output` (and `input`, `removed`)."""
     if noisy is not None and noisy.shape != output.shape:
         raise UsageError(f"{output.name}: the noisy volume has shape {noisy.shape}, the result {output.shape}")
     paths = [Path(folder) / f"{index}.hdf" for index in range(output.frame_count)]
@@ -63,7 +78,8 @@ def write_frames(
         refuse_existing(path, overwrite=overwrite)
     for index, path in enumerate(paths):
         with replacing(path, overwrite=overwrite) as temporary:
-            write(output.frame(index), temporary, noisy=noisy.frame(index) if noisy is not None else None)
+            one, other = (volume.frame(index) if volume else None for volume in (noisy, removed))
+            write(output.frame(index), temporary, noisy=one, removed=other)
     return paths
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy.signal.windows import tukey
 
 from meeum.noise.lines import Seam, Stripes, box, find_seams, find_stripes, flattened, known
 
-__all__ = ["Lattice", "Seam", "Stripes", "find_lattice", "find_seams", "find_stripes"]
+__all__ = ["Lattice", "Seam", "Stripes", "contrast", "find_lattice", "find_seams", "find_stripes"]
 
 Array = NDArray[Any]
 FALSE_ALARMS = 1e-4  # expected number of peaks that noise alone raises in one image
@@ -40,7 +41,8 @@ class Lattice:
         return (
             f"A periodic pattern of period {self.period:.2f} pixels runs {self.word}, with amplitude "
             f"{self.amplitude:.2g}, in {self.seen_in} ({self.contrast:.0f} times the spectrum around it); "
-            "unless the specimen itself repeats so, it comes from the instrument or the reconstruction."
+            "unless the specimen itself repeats so, it comes from the instrument or the reconstruction; "
+            "`meeum denoise --remove-lattice` takes it out first."
         )
 
 
@@ -55,27 +57,54 @@ def find_lattice(values: Array, valid: Array | None = None, *, axes: str = "ZYX"
     residual, weight = flattened(values, valid)
     faintest = FAINTEST * float(np.sqrt((residual**2 * weight).sum() / max(weight.sum(), 1e-30)))
     found: list[Lattice] = []
+    for view in _views(values, valid, (residual, weight)):
+        found += [one for one in _peaks(*view) if one.amplitude > faintest]
+    return _distinct(found, values.shape) if values.ndim == 3 else tuple(found)
+
+
+def contrast(values: Array, valid: Array | None, lattice: Lattice) -> float:
+    """Power at the frequency of a lattice over that around it, where it was seen; about 1 where there is none."""
+    kz = lattice.direction[0] / lattice.period if len(lattice.direction) == 3 else 0.0
+    for weighted, weight, cycles, seen_in in _views(values, valid, flattened(values, valid)):
+        if seen_in == lattice.seen_in and abs(kz - cycles) * len(values) < 0.5:
+            signal, _ = _windowed(weighted, weight)
+            power = np.abs(scipy.fft.fft2(signal)) ** 2
+            at = [
+                round(part / lattice.period * n) % n
+                for part, n in zip(lattice.direction[-2:], power.shape, strict=True)
+            ]
+            return float(power[at[0], at[1]] / _background(power)[at[0], at[1]] / np.log(2))
+    return float("nan")
+
+
+def _views(values: Array, valid: Array | None, flat: tuple[Array, Array]) -> Iterator[tuple[Array, Array, float, str]]:
+    """Planes (Y, X) in which lattices show: weighted residual, weight, cycles per voxel along z, and its name."""
+    residual, weight = flat
     if values.ndim == 2:
-        found += _peaks(residual * weight, weight, 0.0, "the image")
-        return tuple(one for one in found if one.amplitude > faintest)
+        yield residual * weight, weight, 0.0, "the image"
+        return
     depth = len(values)
     for cycles in range(min(5, depth // 8 + 1)):
         wave = np.exp(-2j * np.pi * cycles / depth * np.arange(depth)) if cycles else np.ones(depth)
-        weighted = np.tensordot(wave, residual * weight, 1)
         seen_in = "a wave along z" if cycles else "the mean along z"
-        found += _peaks(weighted, weight.sum(0), cycles / depth, seen_in)
+        yield np.tensordot(wave, residual * weight, 1), weight.sum(0), cycles / depth, seen_in
     highest = np.where(known(values, valid), values, -np.inf).max(0)
     residual, weight = flattened(highest, np.isfinite(highest))
-    found += _peaks(residual * weight, weight, 0.0, "the maximum projection")
-    return _distinct([one for one in found if one.amplitude > faintest], values.shape)
+    yield residual * weight, weight, 0.0, "the maximum projection"
+
+
+def _windowed(weighted: Array, weight: Array) -> tuple[Array, Array]:
+    """Signal and gain under a window, the mean taken off."""
+    rows, columns = weighted.shape
+    window = tukey(rows, 0.5)[:, None] * tukey(columns, 0.5)
+    level = weighted.sum() / max(weight.sum(), 1e-30)
+    return window * (weighted - level * weight), window * weight
 
 
 def _peaks(weighted: Array, weight: Array, kz: float, seen_in: str) -> list[Lattice]:
     """The peaks of one plane (Y, X), the highest first, each subtracted before the next is sought."""
     rows, columns = weighted.shape
-    window = tukey(rows, 0.5)[:, None] * tukey(columns, 0.5)
-    level = weighted.sum() / max(weight.sum(), 1e-30)
-    signal, gain = window * (weighted - level * weight), window * weight
+    signal, gain = _windowed(weighted, weight)
     background = _background(np.abs(scipy.fft.fft2(signal)) ** 2)
     searched = _searched(rows, columns, kz)
     found: list[Lattice] = []
@@ -90,11 +119,12 @@ def _peaks(weighted: Array, weight: Array, kz: float, seen_in: str) -> list[Latt
             break
         y, x, value = _refined(signal, (_signed(place[0], rows), _signed(place[1], columns)))
         wave = np.exp(2j * np.pi * (y * np.arange(rows)[:, None] + x * np.arange(columns)))
+        both = 1 if _alternates((y, x), gain.shape) else 2  # a wave of period 2 is its own mirror image
         part = value / gain.sum() * gain * wave
-        signal = signal - (part if kz else 2 * part.real)
+        signal = signal - (part if kz else both * part.real)
         searched = searched & ~_beside(place, ratio.shape)
         kept = 1 - np.sinc(y * box(rows)) * np.sinc(x * box(columns))  # of it, after the local mean was taken away
-        found.append(_lattice((kz, y, x), float(2 * abs(value) / gain.sum() / kept), contrast, p_value, seen_in))
+        found.append(_lattice((kz, y, x), float(both * abs(value) / gain.sum() / kept), contrast, p_value, seen_in))
     return found
 
 
@@ -113,7 +143,13 @@ def _searched(rows: int, columns: int, kz: float) -> Array:
     """Frequencies that can be told from the specimen; half of the plane where the other half mirrors it."""
     y, x = scipy.fft.fftfreq(rows, 1 / rows)[:, None], scipy.fft.fftfreq(columns, 1 / columns)
     searched = np.hypot(y, x) >= FEWEST_CYCLES
-    return np.asarray(searched if kz else searched & ((x > 0) | ((x == 0) & (y > 0))))
+    last = (2 * np.abs(y) == rows) | (y > 0), (2 * np.abs(x) == columns) | (x > 0)  # period 2 is listed as negative
+    return np.asarray(searched if kz else searched & (last[1] | ((x == 0) & last[0])))
+
+
+def _alternates(wave: tuple[float, float], shape: tuple[int, ...]) -> bool:
+    """Whether a wave flips sign from pixel to pixel, or not at all, along both axes, to half a cycle."""
+    return all(abs(2 * k - round(2 * k)) * n < 1 for k, n in zip(wave, shape, strict=True))
 
 
 def _beside(place: tuple[Any, ...], shape: tuple[int, ...]) -> Array:

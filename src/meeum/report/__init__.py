@@ -3,7 +3,7 @@
 from meeum.report.evidence import refuse_evidence, write_evidence
 from meeum.report.figures import preview
 from meeum.report.html import RunFacts, write_report
-from meeum.report.previews import Preview, write_previews
+from meeum.report.previews import Preview, write_previews, write_removed
 
 __all__ = [
     "Preview",
@@ -12,5 +12,6 @@ __all__ = [
     "refuse_evidence",
     "write_evidence",
     "write_previews",
+    "write_removed",
     "write_report",
 ]

@@ -57,6 +57,25 @@ def write_previews(folder: Path, noisy: Volume, denoised: Volume, *, overwrite: 
     return sorted(found, key=lambda item: order.index(item.plane))
 
 
+def write_removed(folder: Path, removed: Volume, *, overwrite: bool = False) -> Preview:
+    """A picture of what was taken out of the first frame before training, in its middle plane."""
+    first = removed.frame(0)
+    view = _frame_views(first, first)[0]
+    limits = residual_limits([replace(view, denoised=np.zeros_like(view.denoised))])
+    title = f"removed: {view.plane}"
+    picture = preview(
+        view.noisy,
+        colormap=RESIDUAL_COLORMAP,
+        limits=limits,
+        title=title,
+        unit_label=removed.quantity,
+        voxel_size=view.voxel_size,
+    )
+    path = folder / f"{view.key}_removed.png"
+    _save(picture, path, overwrite=overwrite)
+    return Preview(path, title, f"taken out before training, {view.plane}", "removed")
+
+
 def _write_group(folder: Path, views: Sequence[_View], *, unit: str, overwrite: bool) -> list[Preview]:
     limits, spread = shared_limits(views), residual_limits(views)
     written = []

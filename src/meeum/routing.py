@@ -12,6 +12,7 @@ WIDE = 8  # voxels along y and x that pairs of neighbours need
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
+FEW = 15  # photons per voxel below which noise like the measured is too unlike it: skewed, its level known too roughly
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth
@@ -30,6 +31,10 @@ def route(
     if noise.is_impulsive and noise.is_white:
         return _impulsive(settings), (
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
+        )
+    if noise.is_white and noise.photons < FEW:
+        return _flipped(_counted(settings), voxels < FLIPPED), (
+            f"masked (UPS without centre): the noise is that of few photons (about {noise.photons:.1g} per voxel)"
         )
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
         settings = _flipped(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
@@ -85,6 +90,11 @@ def _differs(one: np.ndarray, other: np.ndarray) -> bool:
 def _impulsive(settings: Settings) -> Settings:
     settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
     return settings.changed("training", objective="masked", loss="absolute")
+
+
+def _counted(settings: Settings) -> Settings:
+    settings = settings.changed("masking", masking="UPS_nocentre", mask_size=(3,), footprint=(0,))
+    return settings.changed("training", objective="masked")
 
 
 def _sentence(noise: Noise, axes: str, directions: str) -> str:

@@ -60,6 +60,11 @@ class Noise:
         """Whether few voxels are far off, rather than all a little."""
         return self.tails > IMPULSIVE
 
+    @property
+    def photons(self) -> float:
+        """Mean number of events per voxel if the noise is that of counting them, variance over gain squared."""
+        return (self.std / self.gain) ** 2 if self.follows == "signal" and self.gain > 0 else float("inf")
+
     def as_dict(self) -> dict[str, Any]:
         """All but the spectrum, in plain values."""
         return {key: value for key, value in vars(self).items() if key != "spectrum"}

@@ -16,7 +16,8 @@ from peers import append, machine, recorded
 from results import has, options, start
 from scipy.stats import spearmanr
 
-from meeum import api, comparison, phantom
+from meeum import api, phantom
+from meeum.comparing import comparison
 from meeum.request import Request, Sought, comparing
 
 PHANTOMS = {

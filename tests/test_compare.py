@@ -18,32 +18,20 @@ import pytest
 import torch
 from command import call
 
-from meeum import (
-    Volume,
-    api,
-    checkpoint,
-    choosing,
-    columns,
-    comparison,
-    conclusion,
-    grid,
-    phantom,
-    ranking,
-    scores,
-    workers,
-)
+from meeum import Volume, api, checkpoint, phantom
 from meeum.auditing import Losses, cell_losses, gather, psnr, unbiased_risk
 from meeum.auditing import judge as ask_all
 from meeum.auditing.judge import MEASURES
-from meeum.columns import COLUMNS
-from meeum.comparison import Plan, Step
+from meeum.comparing import choosing, columns, comparison, conclusion, grid, ranking, scores, workers
+from meeum.comparing.columns import COLUMNS
+from meeum.comparing.comparison import Plan, Step
+from meeum.comparing.grid import Scene, expand
+from meeum.comparing.ranking import Contestant, rank
+from meeum.comparing.scores import Run
 from meeum.errors import MeeumError, UsageError
-from meeum.grid import Scene, expand
 from meeum.noise import measure
 from meeum.patches import Normalisation
 from meeum.patches import measure as measure_values
-from meeum.ranking import Contestant, rank
-from meeum.scores import Run
 from meeum.settings import Settings, assumed, override
 
 SHAPE = (32, 32)

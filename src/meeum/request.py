@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeum import api, comparison, folder, grid, patches
+from meeum import api, folder, patches
 from meeum import settings as rooms
 from meeum.checkpoint import Model
-from meeum.comparison import Plan
+from meeum.comparing import comparison, grid
+from meeum.comparing.comparison import Plan
+from meeum.comparing.workers import suitable_jobs
 from meeum.errors import UsageError
 from meeum.run import Job
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
-from meeum.workers import suitable_jobs
 
 FROM_MODEL = ("masking", "network", "training")
 

@@ -13,13 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from meeum import choosing, comparison
 from meeum.auditing.table import DASH, SYMBOLS, UNITS, number
-from meeum.columns import COLUMNS, Cell
-from meeum.comparison import Plan, Step
-from meeum.conclusion import Result
+from meeum.comparing import choosing, comparison
+from meeum.comparing.columns import COLUMNS, Cell
+from meeum.comparing.comparison import Plan, Step
+from meeum.comparing.conclusion import Result
+from meeum.comparing.standings import Standing
 from meeum.run import Job
-from meeum.standings import Standing
 from meeum.terminal import INTERRUPTED, STAGES, clock, interruptible
 from meeum.verdicts import COLOURS, PLAIN
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meeum import api, grid, patches, results, scores, session
+from meeum import api, patches, results, session
 from meeum.auditing import Losses
 from meeum.auditing.table import UNITS
+from meeum.comparing import grid, scores
+from meeum.comparing.grid import Scene, Setting
+from meeum.comparing.ranking import SURE, Contestant, Ranking, rank
 from meeum.errors import MeeumError
-from meeum.grid import Scene, Setting
 from meeum.noise import Noise
 from meeum.noise.share import predictable_share
-from meeum.ranking import SURE, Contestant, Ranking, rank
 from meeum.settings import Settings
 from meeum.volume import Volume
 

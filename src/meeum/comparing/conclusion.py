@@ -12,10 +12,10 @@ from typing import Any
 from meeum.auditing.finding import plain_values
 from meeum.auditing.judge import summary
 from meeum.auditing.table import UNITS
+from meeum.comparing.ranking import SURE, Difference, Ranking, rank
+from meeum.comparing.scores import Run
+from meeum.comparing.standings import Standing, contestant, flat, row, standing
 from meeum.noise import Noise
-from meeum.ranking import SURE, Difference, Ranking, rank
-from meeum.scores import Run
-from meeum.standings import Standing, contestant, flat, row, standing
 from meeum.volume import Volume
 
 VERSION = 1  # of the JSON: grows when the meaning of a key changes

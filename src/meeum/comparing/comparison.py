@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meeum import folder, scores, workers
+from meeum import folder
 from meeum.auditing import psnr
 from meeum.checkpoint import MODEL_FILE
-from meeum.columns import COLUMNS
-from meeum.conclusion import Result, conclude
+from meeum.comparing import scores, workers
+from meeum.comparing.columns import COLUMNS
+from meeum.comparing.conclusion import Result, conclude
+from meeum.comparing.grid import Setting
+from meeum.comparing.standings import Standing
+from meeum.comparing.workers import Task
 from meeum.errors import MeeumError, UsageError
-from meeum.grid import Setting
 from meeum.noise import Noise
 from meeum.report.comparison import Shown, write_comparison
 from meeum.run import Event
 from meeum.settings import InputSettings, Settings
-from meeum.standings import Standing
 from meeum.volume import Volume
-from meeum.workers import Task
 
 GRID, JSON, TABLE, PAGE = "grid.json", "comparison.json", "comparison.csv", "comparison.html"
 VERSION = 1  # of grid.json

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from meeum import api, folder, run, scores
+from meeum import api, folder, run
 from meeum.checkpoint import MODEL_FILE
+from meeum.comparing import scores
 from meeum.errors import MeeumError
 from meeum.noise import Noise
 from meeum.run import Event, Job

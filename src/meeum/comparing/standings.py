@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meeum import columns
-from meeum.columns import COLUMNS, Cell
+from meeum.comparing import columns
+from meeum.comparing.columns import COLUMNS, Cell
+from meeum.comparing.ranking import SURE, Contestant, Ranking, uncertainty
+from meeum.comparing.scores import Run
 from meeum.noise import Noise
-from meeum.ranking import SURE, Contestant, Ranking, uncertainty
-from meeum.scores import Run
 
 Array = NDArray[Any]
 

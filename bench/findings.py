@@ -1,0 +1,115 @@
+"""The lab note's six questions, asked of phantoms and of a real tomogram.
+
+python bench/findings.py --data ../shared/data                     # appends to bench-findings.jsonl
+python bench/findings.py --table bench-findings.jsonl --keep       # into docs/findings.md
+"""
+
+import time
+from pathlib import Path
+
+import torch
+from peers import append, machine, recorded
+from results import options, start
+
+from meeum import api
+from meeum.asking import experiments
+from meeum.asking.answer import conclude
+from meeum.asking.page import cells
+from meeum.asking.questions import QUESTIONS
+from meeum.auditing import Picture
+from meeum.auditing.finding import plain_values
+from meeum.report.evidence import draw
+
+FIGURES = Path(__file__).parents[1] / "docs" / "findings"
+
+
+def main():
+    start(parse(), run, tables)
+
+
+def parse():
+    parser = options(__doc__, "findings", page="findings.md")
+    parser.add_argument("--data", type=Path, help="folder that holds hl60/: asks of the real tomogram too")
+    parser.add_argument("--question", nargs="+", type=int, default=sorted(QUESTIONS), choices=sorted(QUESTIONS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=experiments.STEPS)
+    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16: one for all trainings")
+    parser.add_argument("--image", nargs="+", default=["phantom", "hl60"], choices=["phantom", "hl60"])
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def run(args):
+    """Each question, image and seed that is not in the results file yet: one line there for all its rows."""
+    bench = None
+    for number in args.question:  # in the order given
+        for seed in args.seeds:
+            for name, image in images(args):
+                head = {"question": number, "image": name, "seed": seed, "steps": args.steps}
+                if any(all(row[key] == head[key] for key in head) for row in recorded(args.results)):
+                    continue
+                auto = args.precision == "auto"
+                bench = bench or (
+                    experiments.bench(args.steps) if auto else experiments.Bench(args.steps, args.precision)
+                )
+                one(args, bench, image, head)
+
+
+def images(args):
+    found = {"phantom": lambda: None}
+    if args.data:
+        found["hl60"] = lambda: experiments.examined(api.read(args.data / "hl60" / "hl60_noisy_odt_0.h5"))
+    return [(name, make) for name, make in found.items() if name in args.image]
+
+
+def one(args, bench, image, head):
+    began, rows, count = time.process_time(), [], 0
+    for told in QUESTIONS[head["question"]].trial(bench, image(), head["seed"]):
+        if isinstance(told, str):
+            print(f"{head['question']} {head['image']} seed {head['seed']}: {told}", flush=True)
+        elif isinstance(told, Picture):
+            count += 1
+            keep(told, FIGURES / f"q{head['question']}_{head['image']}_{count}.png", head["seed"] == args.seeds[0])
+        else:
+            rows.append(plain_values(told))
+    facts = {"precision": bench.precision, "cpu_seconds": time.process_time() - began, "machine": machine()}
+    append(args.results, {**head, **facts, "rows": rows})
+    print(conclude(QUESTIONS[head["question"]], rows).conclusion, flush=True)
+
+
+def keep(picture, path, wanted):
+    """A small figure: a palette of 128 colours is enough."""
+    if wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(picture).quantize(128).save(path, optimize=True)
+
+
+def tables(records):
+    return {f"q{number}": section(number, [r for r in records if r["question"] == number]) for number in QUESTIONS}
+
+
+def section(number, records):
+    """The conclusion, its numbers, the table (means over seeds) and the figures of one question."""
+    if not records:
+        return "Not run yet.\n"
+    question = QUESTIONS[number]
+    rows = [row for record in records for row in record["rows"]]
+    found = conclude(question, rows)
+    seeds = sorted({record["seed"] for record in records})
+    seconds = sum(record["cpu_seconds"] for record in records)
+    head, *body = cells(question, rows)
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(line)} |" for line in body)]
+    numbers = "\n".join(f"- {one.name}: {one.text}" for one in found.statistics)
+    figures = sorted(FIGURES.glob(f"q{number}_*.png"))
+    shown = "\n".join(f"![question {number}: {path.stem}](findings/{path.name})" for path in figures)
+    where = f"{records[0]['steps']} steps, {len(seeds)} seed(s), {seconds:.0f} CPU-seconds ({records[0]['machine']})"
+    table = "\n".join(lines)
+    said = f"*What must happen:* {question.prediction}\n\n**{found.conclusion}**\n\n"
+    doubt = f"*What would change our mind:* {question.doubt}"
+    return f"{said}{numbers}\n\n{doubt}\n\nMeans over seeds; {where}:\n\n{table}\n\n{shown}\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -21,7 +21,8 @@ from command import TINY, TINY_2D, TWO_STEPS, Outcome, call
 import meeum
 from meeum import api, demonstration, io, phantom
 from meeum.checkpoint import weights_equal
-from meeum.settings import Settings, read_ini
+from meeum.ini import read_ini
+from meeum.settings import Settings
 
 SHAPE = (12, 32, 32)
 STEPS = 4

@@ -11,7 +11,8 @@ import torch
 import meeum
 from meeum import api, cli, io, phantom
 from meeum import settings as settings_room
-from meeum.settings import Settings, assumed, read_ini, to_ini
+from meeum.ini import read_ini, to_ini
+from meeum.settings import Settings, assumed
 
 README = Path(__file__).parents[1] / "README.md"
 

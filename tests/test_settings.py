@@ -11,7 +11,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from meeum.errors import UsageError
-from meeum.settings import Settings, assumed, completed, from_values, override, read_ini, to_ini
+from meeum.ini import read_ini, to_ini
+from meeum.settings import Settings, assumed, completed, from_values, override
 
 KEYS = [(section, key) for section, part in Settings() for key in type(part).model_fields]
 

@@ -12,6 +12,7 @@ from meeum.comparing import comparison, grid
 from meeum.comparing.comparison import Plan
 from meeum.comparing.workers import suitable_jobs
 from meeum.errors import UsageError
+from meeum.ini import read_ini
 from meeum.run import Job
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
@@ -35,7 +36,7 @@ class Request:
 def training(asked: Request) -> Job:
     """Train on the files; without an INI file the settings are assumed, and a note says so."""
     folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=asked.files)
-    stated = rooms.read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
+    stated = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
     volumes = _read(asked.files, stated.input)
     if asked.config or any(word.startswith("masking.masking") for word in asked.words):
         return _job(asked, stated, volumes)
@@ -58,7 +59,7 @@ def using(asked: Request, path: Path) -> Job:
     own = model.settings.model_copy(update={"input": kept, "output": OutputSettings()})
     notes: tuple[str, ...] = ()
     if asked.config:
-        ini = rooms.read_ini(asked.config)
+        ini = read_ini(asked.config)
         for name in ("input", "prediction", "output"):
             given = getattr(ini, name)
             own = own.changed(name, **{key: getattr(given, key) for key in given.model_fields_set})
@@ -104,7 +105,7 @@ class Sought:
 
 def comparing(asked: Request, sought: Sought) -> Plan:
     """Measure the noise of the file and lay out the grid; nothing is written yet."""
-    base = rooms.read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
+    base = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
     if base.input.remove_lattice:
         raise UsageError("compare: settings are compared on the image as it is; leave out remove_lattice")
     (volume,) = _read(asked.files, base.input)

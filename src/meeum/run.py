@@ -16,10 +16,11 @@ from meeum.auditing import Audit, pair_statistics
 from meeum.auditing.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
+from meeum.ini import to_ini
 from meeum.remedy import Remedy
 from meeum.report import RunFacts
 from meeum.session import Session
-from meeum.settings import Settings, to_ini
+from meeum.settings import Settings
 from meeum.volume import Volume
 
 

@@ -101,8 +101,9 @@ def config(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write a complete, commented INI file."""
+    from meeum.ini import to_ini
     from meeum.io.files import replacing
-    from meeum.settings import Settings, to_ini
+    from meeum.settings import Settings
 
     with replacing(init, overwrite=overwrite) as temporary:
         temporary.write_text(to_ini(Settings()), encoding="utf-8")

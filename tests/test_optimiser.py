@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from meeum.optimiser import GAIN, LEAST, Muon, orthogonal
+from meeum.optimiser import DECAY, GAIN, LEAST, Muon, orthogonal
 
 torch.set_num_threads(1)
 
@@ -39,7 +39,7 @@ def test_all_singular_values_come_near_one_and_the_directions_stay(sides):
 def test_few_channels_and_vectors_take_the_steps_of_adam(shape):
     one, other = (nn.Parameter(noise(*shape)) for _ in range(2))
     grads = [noise(*shape, seed=seed) for seed in range(1, 6)]
-    adam = torch.optim.Adam([other], lr=1e-2, betas=(0.9, 0.99))
+    adam = torch.optim.AdamW([other], lr=1e-2, betas=(0.9, 0.99), weight_decay=DECAY)
     torch.testing.assert_close(steps(one, grads, Muon([one], lr=1e-2)), steps(other, grads, adam))
 
 
@@ -48,7 +48,7 @@ def test_a_first_step_of_a_matrix_is_its_gradient_made_orthogonal(shape):
     """U V' of the gradient, of the stated size, within what five rounds leave; whatever the gradient's own size."""
     before, grad = noise(*shape), 1e-4 * noise(*shape, seed=1)
     weight = nn.Parameter(before.clone())
-    moved = (before - steps(weight, [grad], Muon([weight], lr=0.01))).reshape(len(weight), -1)
+    moved = ((1 - DECAY * 0.01) * before - steps(weight, [grad], Muon([weight], lr=0.01))).reshape(len(weight), -1)
     left, _, right = torch.linalg.svd(grad.reshape(len(grad), -1), full_matrices=False)
     exact = left @ right * 0.01 * GAIN * math.sqrt(max(moved.shape))
     assert float((moved * exact).sum() / moved.norm() / exact.norm()) > 0.97

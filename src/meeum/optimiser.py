@@ -12,6 +12,7 @@ from torch import Tensor, nn
 BETAS = (0.9, 0.99)
 MOMENTUM = 0.95
 LEAST = 8  # channels in and out from which a weight is treated as a matrix
+DECAY = 0.1  # of a weight, per unit of learning rate: without it, weights wander off in long trainings, see docs/log.md
 GAIN = 0.4  # size of an orthogonal step against one of Adam; found on BSD68, see docs/log.md
 ITERATION = (3.4445, -4.7750, 2.0315)  # Jordan 2024: takes singular values to about 1 in five rounds
 
@@ -30,6 +31,7 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
+                weight.mul_(1 - DECAY * group["lr"])  # apart from the step (Loshchilov 2019)
                 if weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST:
                     sides = len(weight), weight[0].numel()
                     alike[min(sides), max(sides)].append(weight)

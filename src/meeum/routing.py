@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meeum.noise import Noise
+from meeum.noise.noise import FEW
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
 
@@ -12,7 +13,6 @@ WIDE = 8  # voxels along y and x that pairs of neighbours need
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
-FEW = 15  # photons per voxel below which noise like the measured is too unlike it: skewed, its level known too roughly
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth

@@ -127,8 +127,8 @@ def _objective(
 
 
 def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
-    """The estimate of the error that is left; none where the noise is not known, or few voxels are far off."""
-    if model.noise is None or model.noise.is_impulsive:
+    """The estimate of the error that is left; none where the noise is not known, or not Gaussian."""
+    if model.noise is None or model.noise.not_gaussian:
         return None
     return error_left(model.settings, Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise))
 

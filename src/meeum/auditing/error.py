@@ -16,7 +16,7 @@ ERROR = Kind("error", "estimated error", "", 0.0, "above", "of the noise's varia
 UNTOLD = "How far the denoised image is from the truth cannot be told."
 SURE = 1.96  # standard errors that a verdict keeps away from the bound
 DOUBTFUL = "the estimate is too uncertain to tell the error from the noise's"
-IMPULSES = "few voxels are far off, and the estimate holds for Gaussian noise only"
+ONLY = "and the estimate holds for Gaussian noise only"
 
 
 def error(pair: Pair) -> list[Finding]:
@@ -26,8 +26,8 @@ def error(pair: Pair) -> list[Finding]:
     """
     if pair.denoise is None:
         return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
-    if pair.noise.is_impulsive:
-        return [ERROR.untold(IMPULSES, UNTOLD)]
+    if pair.noise.not_gaussian:
+        return [ERROR.untold(f"{pair.noise.not_gaussian}, {ONLY}", UNTOLD)]
     try:
         risk = unbiased_risk(pair.noisy, pair.denoise, pair.noise, seed=pair.seed)
     except MeeumError as problem:

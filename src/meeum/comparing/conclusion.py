@@ -189,8 +189,8 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 def _cautions(standings: Sequence[Standing], noise: Noise, seeds: int) -> tuple[str, ...]:
     """What may be wrong with all of it."""
     found = []
-    if noise.is_impulsive:
-        found.append("few voxels are far off, and the estimated error holds for Gaussian noise only")
+    if noise.not_gaussian:
+        found.append(f"{noise.not_gaussian}, and the estimated error holds for Gaussian noise only")
     if noise.uncertainty > UNSURE:
         found.append(
             f"the noise's level is known to {noise.uncertainty:.0%} only: all estimated errors are off by the same "

@@ -17,6 +17,7 @@ Ints = tuple[int, ...]
 
 SMOOTHING = 2.0  # voxels over which the signal is averaged where the noise depends on it
 LEAST = 0.1  # of `std`: levels go no lower where they follow the signal
+FEW = 15  # photons per voxel below which noise is skewed, and its level too rough to follow
 IMPULSIVE = 2.2  # tails above which few voxels are far off
 
 
@@ -64,6 +65,13 @@ class Noise:
     def photons(self) -> float:
         """Mean number of events per voxel if the noise is that of counting them, variance over gain squared."""
         return (self.std / self.gain) ** 2 if self.follows == "signal" and self.gain > 0 else float("inf")
+
+    @property
+    def not_gaussian(self) -> str:
+        """Why the noise is far from Gaussian, in words; empty where nothing speaks against it."""
+        if self.is_impulsive:
+            return "few voxels are far off"
+        return f"few photons (about {self.photons:.1g} per voxel)" if self.photons < FEW else ""
 
     def as_dict(self) -> dict[str, Any]:
         """All but the spectrum, in plain values."""

@@ -273,6 +273,18 @@ def test_side_by_side_equals_one_by_one(image: Path, tmp_path: Path, compared: t
             assert torch.allclose(value, other.network.state_dict()[key], atol=1e-4)  # other numbers of threads
 
 
+def test_where_noise_is_not_gaussian_auto_is_taken_whatever_the_errors_say(image: Path) -> None:
+    noisy = api.read(image)
+    few = replace(measure(noisy), follows="signal", gain=1.0, std=1.0)
+    runs = [
+        Run(name, 0, Path(name), np.full(9, mse) + np.arange(9) / 1e3, noise_mse=1.0, audit={"findings": []})
+        for name, mse in (("auto", 0.6), ("neighbours", 0.2))
+    ]
+    found = conclusion.conclude(noisy, few, runs)
+    assert found.ranking is not None and found.ranking.chosen == "auto" and "few photons" in found.sentence
+    assert conclusion.conclude(noisy, replace(few, std=9.0), runs).ranking.chosen == "neighbours"  # type: ignore[union-attr]
+
+
 # Scores
 
 

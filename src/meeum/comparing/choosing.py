@@ -13,7 +13,7 @@ from meeum import api, patches, results, session
 from meeum.auditing import Losses
 from meeum.auditing.table import UNITS
 from meeum.comparing import grid, scores
-from meeum.comparing.grid import Scene, Setting
+from meeum.comparing.grid import AUTO, Scene, Setting
 from meeum.comparing.ranking import SURE, Contestant, Ranking, rank
 from meeum.errors import MeeumError
 from meeum.noise import Noise
@@ -25,7 +25,6 @@ SHARE = 1 / 3  # of the time, or of the steps, for all candidates together
 LEAST = 10.0  # seconds of a candidate: fewer are tried where there are not so many
 HOPELESS = 0.5  # share of the noise that a blind spot would leave in
 DOUBTFUL = 0.2  # relative error of the noise's level beyond which its correlation rules nothing out
-AUTO = "auto"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from meeum.auditing.finding import plain_values
 from meeum.auditing.judge import summary
 from meeum.auditing.table import UNITS
+from meeum.comparing.grid import AUTO
 from meeum.comparing.ranking import SURE, Difference, Ranking, rank
 from meeum.comparing.scores import Run
 from meeum.comparing.standings import Standing, contestant, flat, row, standing
@@ -85,6 +86,13 @@ def conclude(
     ranking = rank([contestant(one) for one in standings if one.finished])
     seeds = max(one.seed for one in runs) + 1
     words = sentence(standings, ranking, unit=UNITS.get(noisy.quantity, noisy.quantity))
+    measured = next((one for one in standings if one.name == AUTO and one.finished), None)
+    if ranking and noise.not_gaussian and measured:
+        ranking = replace(ranking, chosen=AUTO)
+        words = (
+            f"Take {AUTO}, which follows the measured noise; {_audited(measured)}. No estimated error speaks "
+            f"for or against it: {noise.not_gaussian}, and the estimate holds for Gaussian noise only."
+        )
     cautions = _cautions(standings, noise, seeds)
     taken = next((one for one in standings if ranking and one.name == ranking.chosen), None)
     if taken and taken.psnr < truth[0]:

@@ -18,6 +18,7 @@ from meeum.routing import FINE_WIDTH, WIDE, route
 from meeum.settings import CHOSEN, Settings
 
 Words = tuple[str, ...]
+AUTO = "auto"  # name of the setting that follows the measured noise
 OF_STD = re.compile(r"([0-9.]+(?:e[-+]?\d+)?)\s*std", re.IGNORECASE)
 PLAIN = ("masking.mask_std=", "masking.mask_size=", "masking.footprint=0", "masking.share=")  # as if nothing was said
 
@@ -139,7 +140,7 @@ def _refuse_same(found: Sequence[Setting]) -> None:
 def _check(one: Setting, scene: Scene) -> None:
     """What can be refused before hours are spent."""
     objective, network = one.settings.training.objective, one.settings.network.network
-    if objective not in ("auto", *OBJECTIVES):
+    if objective not in (AUTO, *OBJECTIVES):
         raise UsageError(f"{one.name}: unknown objective {objective!r}; known are auto, {', '.join(OBJECTIVES)}")
     if network not in NETWORKS:
         raise UsageError(f"{one.name}: unknown network {network!r}; known are {', '.join(NETWORKS)}")
@@ -169,8 +170,8 @@ def note(scene: Scene, base: Settings) -> dict[str, Words]:
 def objectives(scene: Scene, base: Settings) -> dict[str, Words]:
     """What somebody without truth has to choose between; `auto` first, which wins where nothing speaks against it."""
     axes = len(scene.shape)
-    taken, _ = route(base.changed("training", objective="auto"), scene.noise, scene.normalisation)
-    members: dict[str, Words] = {"auto": ("training.objective=auto",)}
+    taken, _ = route(base.changed("training", objective=AUTO), scene.noise, scene.normalisation)
+    members: dict[str, Words] = {AUTO: ("training.objective=auto",)}
     other = "unet" if taken.network.network == "shuffle" else "shuffle"
     width = FINE_WIDTH[axes] if other == "shuffle" else CHOSEN[axes]["network"]["width"]
     network: Words = (f"network.network={other}",)

@@ -55,7 +55,7 @@ class Ranking:
 
     leader       the lowest estimated error of all
     best         the lowest of those that may be chosen: where some audits do not fail, of those
-    chosen       of all that tie with the best, the one with fewest fails, then the cheapest
+    chosen       of all that tie with the best, the one with fewest fails, then the cheapest; or `auto`
     differences  of every setting to the best, the lowest estimated error first
     seeds        how many the scatter of training is known from
     """

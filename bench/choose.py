@@ -79,7 +79,7 @@ def compared(name, args):
     for step in comparison.start(plan):
         if step.done > done:
             done = step.done
-            print(f"{tag}: {step.done} of {step.count}, {step.seconds_left / 60:.0f} min left", flush=True)
+            print(f"{tag}: {step.done} of {step.count} done", flush=True)
     return step.result
 
 

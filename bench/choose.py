@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import load
+from datasets import PHANTOMS, load
 from peers import append, machine, recorded
 from results import has, options, start
 from scipy.stats import spearmanr
@@ -20,11 +20,6 @@ from meeum import api, phantom
 from meeum.comparing import comparison
 from meeum.request import Request, Sought, comparing
 
-PHANTOMS = {
-    f"phantom_{colour}_{std:g}": {"noise_colour": colour, "noise_std": std}
-    for colour in ("white", "optical")
-    for std in (1e-3, 4e-3)
-}
 SETS = ("hl60", "fdtd", "fmd_fish", "fmd_mice", "fmd_BPAE_G", "fmd_BPAE_R", *PHANTOMS)
 ENOUGH = 0.3  # dB that the choice may cost
 

@@ -58,6 +58,11 @@ NOTES = {f"bsd_{name}": f"The clean images with {words}." for name, (words, _) i
         for n in TIRF
     },
 }
+PHANTOMS = {
+    f"phantom_{colour}_{std:g}": {"noise_colour": colour, "noise_std": std}
+    for colour in ("white", "optical")
+    for std in (1e-3, 4e-3)
+}
 SCALES = {"bsd": "PSNR on range 255, mean over images.", "fmd": "PSNR on range 255."}
 OTHER_SCALE = "PSNR on the range of the truth."
 

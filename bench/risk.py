@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import scipy.ndimage
 import torch
-from datasets import NOTES, DataSet, fit, load
+from datasets import NOTES, PHANTOMS, DataSet, fit, load
 from methods import non_local_means, wavelets
 from peers import append, machine, recorded
 from results import has, options, start
@@ -38,11 +38,6 @@ NETWORKS = {  # name: (objective, steps)
     "recorrupted-60": ("recorrupted", 60),
     "recorrupted-300": ("recorrupted", 300),
     "masked-300": ("masked", 300),
-}
-PHANTOMS = {
-    f"phantom_{colour}_{std:g}": {"noise_colour": colour, "noise_std": std}
-    for colour in ("white", "optical")
-    for std in (1e-3, 4e-3)
 }
 WITHOUT_TRUTH = ("even70", "bsd_pepper10")  # the other half is as noisy; impulses are no Gaussian noise
 SETS = [*PHANTOMS, *(name for name in NOTES if name not in WITHOUT_TRUTH)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from meeum import checkpoint, pace, predict, session, training
-from meeum.errors import MeeumError
+from meeum.errors import MeeumError, UsageError
 from meeum.objectives import Subject, masked
 from meeum.optimiser import DECAY
 from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation
@@ -459,3 +459,9 @@ def test_resumed_equals_uninterrupted_with_patience_too(tmp_path, monkeypatch):
     assert going.state.step == whole.state.step == 5
     assert checkpoint.weights_equal(going.snapshot(), whole.snapshot())
     assert all(torch.equal(v, whole.state.average.state_dict()[k]) for k, v in going.state.average.state_dict().items())
+
+
+def test_patience_is_refused_where_the_error_cannot_be_estimated():
+    few = np.random.default_rng(0).poisson(1 + 3 * (smooth((96, 96)) > 0)).astype(np.float32)
+    with pytest.raises(UsageError, match=r"patience.*few photons.*leave patience empty"):
+        session.prepare([Volume(few, "YX")], chosen(patience=0.5, patch=(16,)))

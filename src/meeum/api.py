@@ -18,7 +18,7 @@ from meeum.auditing.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.noise import Noise, measure
-from meeum.settings import Settings, assumed
+from meeum.settings import InputSettings, Settings, assumed
 from meeum.training import Progress
 from meeum.volume import Array, LazyArray, Volume, maximum_projection
 
@@ -39,6 +39,13 @@ def read(
     """
     volume = io.read(Path(path), dataset=dataset, channel=channel, no_data=no_data)
     return maximum_projection(volume) if projection == "max" else volume
+
+
+def read_chosen(path: str | Path, chosen: InputSettings) -> Volume:
+    """An image as the `[input]` settings choose it."""
+    return read(
+        path, dataset=chosen.dataset, projection=chosen.projection, channel=chosen.channel, no_data=chosen.no_data
+    )
 
 
 def measure_noise(noisy: Volume, repeat: Volume | None = None) -> Noise:

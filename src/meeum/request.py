@@ -37,7 +37,7 @@ def training(asked: Request) -> Job:
     """Train on the files; without an INI file the settings are assumed, and a note says so."""
     folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=asked.files)
     stated = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
-    volumes = _read(asked.files, stated.input)
+    volumes = _read(asked, stated)
     if asked.config or any(word.startswith("masking.masking") for word in asked.words):
         return _job(asked, stated, volumes)
     masks = ("training.objective=masked",) if any(word.startswith("masking.") for word in asked.words) else ()
@@ -66,7 +66,7 @@ def using(asked: Request, path: Path) -> Job:
         notes = (f"{asked.config}: its sections {', '.join(FROM_MODEL)} do not count, since {path} is trained already",)
     settings = rooms.override(own, asked.words)
     _refuse_training(settings, own, path)
-    return _job(asked, settings, _read(asked.files, settings.input), model=model, notes=notes)
+    return _job(asked, settings, _read(asked, settings), model=model, notes=notes)
 
 
 def _refuse_training(settings: Settings, own: Settings, path: Path) -> None:
@@ -89,7 +89,7 @@ def going_on(asked: Request, model: Path | None = None) -> Job:
         )
     folder.check(asked.folder, overwrite=False, resume=True)
     settings = api.load(asked.folder).settings
-    return _job(asked, settings, _read(asked.files, settings.input), resume=True)
+    return _job(asked, settings, _read(asked, settings), resume=True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def comparing(asked: Request, sought: Sought) -> Plan:
     base = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
     if base.input.remove_lattice:
         raise UsageError("compare: settings are compared on the image as it is; leave out remove_lattice")
-    (volume,) = _read(asked.files, base.input)
+    (volume,) = _read(asked, base)
     if not asked.config:
         base = rooms.override(rooms.assumed(volume.spatial_shape), asked.words)
     scene = grid.Scene(volume.name, volume.spatial_shape, patches.measure([volume]), api.measure_noise(volume))
@@ -130,13 +130,8 @@ def comparing(asked: Request, sought: Sought) -> Plan:
     return plan
 
 
-def _read(files: tuple[Path, ...], chosen: InputSettings) -> list[Volume]:
-    return [
-        api.read(
-            file, dataset=chosen.dataset, projection=chosen.projection, channel=chosen.channel, no_data=chosen.no_data
-        )
-        for file in files
-    ]
+def _read(asked: Request, settings: Settings) -> list[Volume]:
+    return [api.read_chosen(file, settings.input) for file in asked.files]
 
 
 def _job(

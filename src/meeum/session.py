@@ -128,7 +128,14 @@ def _objective(
 
 def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
     """The estimate of the error that is left; none where the noise is not known, or not Gaussian."""
-    if model.noise is None or model.noise.not_gaussian:
+    if model.noise is None:
+        return None
+    if why := model.noise.not_gaussian:
+        if model.settings.training.patience is not None:
+            raise UsageError(
+                f"[training] patience: {volumes[0].name}: the error that is left cannot be estimated ({why}: the noise is "
+                "not Gaussian); leave patience empty"
+            )
         return None
     return error_left(model.settings, Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise))
 

@@ -9,14 +9,13 @@ from scipy.stats import norm
 
 from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.pair import Pair
-from meeum.auditing.risk import Risk, unbiased_risk
+from meeum.auditing.risk import Risk, obstacle, unbiased_risk
 from meeum.errors import MeeumError
 
 ERROR = Kind("error", "estimated error", "", 0.0, "above", "of the noise's variance", 1.0)
 UNTOLD = "How far the denoised image is from the truth cannot be told."
 SURE = 1.96  # standard errors that a verdict keeps away from the bound
 DOUBTFUL = "the estimate is too uncertain to tell the error from the noise's"
-ONLY = "and the estimate holds for Gaussian noise only"
 
 
 def error(pair: Pair) -> list[Finding]:
@@ -26,8 +25,8 @@ def error(pair: Pair) -> list[Finding]:
     """
     if pair.denoise is None:
         return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
-    if pair.noise.not_gaussian:
-        return [ERROR.untold(f"{pair.noise.not_gaussian}, {ONLY}", UNTOLD)]
+    if why := obstacle(pair.noise):
+        return [ERROR.untold(why, UNTOLD)]
     try:
         risk = unbiased_risk(pair.noisy, pair.denoise, pair.noise, seed=pair.seed)
     except MeeumError as problem:

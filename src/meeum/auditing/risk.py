@@ -70,6 +70,11 @@ class Losses:
         return float(self.cells.std(ddof=1) / math.sqrt(len(self.cells))) if len(self.cells) > 1 else math.nan
 
 
+def obstacle(noise: Noise) -> str:
+    """Why the estimate does not hold in this noise; empty where nothing speaks against it."""
+    return f"{noise.not_gaussian}, and the estimate holds for Gaussian noise only" if noise.not_gaussian else ""
+
+
 def unbiased_risk(noisy: Volume, denoise: Denoiser, noise: Noise, *, seed: int = 0) -> Risk:
     """Risk of `denoise` (an array in data units to one of the same shape) on pieces of one image.
 

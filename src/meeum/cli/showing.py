@@ -108,7 +108,7 @@ def compare(
     """Run a grid of settings on one file, judge every result, say which to take and how sure that is."""
     from meeum import folder, request, scoreboard
 
-    words = duration(minutes, quality) + image(dataset, channel, projection, False) + list(set_ or ())
+    words = duration(minutes, quality) + image(dataset, channel, projection) + list(set_ or ())
     target = out or Path(f"{folder.name_of(file)}_compared")
     asked = request.Request((file,), target, command(), config, tuple(words), overwrite=overwrite)
     plan = request.comparing(asked, request.Sought(preset, tuple(vary or ()), seeds, truth, jobs))

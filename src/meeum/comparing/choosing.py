@@ -11,6 +11,7 @@ import numpy as np
 
 from meeum import api, patches, results, session
 from meeum.auditing import Losses
+from meeum.auditing.risk import obstacle
 from meeum.auditing.table import UNITS
 from meeum.comparing import grid, scores
 from meeum.comparing.grid import AUTO, Scene, Setting
@@ -48,7 +49,7 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
     scene = Scene(volume.name, volume.spatial_shape, patches.measure([volume]), noise)
     wanted, skipped = _candidates(grid.expand(base, scene, preset="objectives", given=given), noise)
     most = len(wanted) if base.training.steps else max(2, int(SHARE * base.training.minutes * 60 / LEAST))
-    wanted = () if noise.not_gaussian else wanted[:most]
+    wanted = () if obstacle(noise) else wanted[:most]
     found: dict[str, Losses] = {}
     each = 0.0  # seconds that scoring takes
     for number, one in enumerate(wanted):
@@ -125,8 +126,7 @@ def _told(
     """What was tried, the estimated errors, what was taken, and how sure."""
     out = f"; not tried: {', '.join(skipped)}" if skipped else ""
     if ranking is None:
-        odd = noise.not_gaussian
-        why = f"{odd}, and the estimate holds for Gaussian noise only" if odd else "none"
+        why = obstacle(noise) or "each was tried in vain"
         return f"chose {AUTO}: no candidate's error could be estimated ({why}){out}"
     order = sorted(found, key=lambda one: found[one].mse)
     errors = ", ".join(f"{one} {math.sqrt(max(found[one].mse, 0.0)):.3g}" for one in order)

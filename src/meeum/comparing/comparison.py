@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meeum import folder
+from meeum import api, folder
 from meeum.auditing import psnr
 from meeum.checkpoint import MODEL_FILE
 from meeum.comparing import scores, workers
@@ -134,7 +134,11 @@ def start(plan: Plan) -> Iterator[Step]:
 
 def finish(plan: Plan, failed: Mapping[str, str]) -> Result:
     """Rank what was run, and write it: CSV, JSON and the page."""
-    noisy, truth, before = workers.read(plan.file, plan.grid[0].settings.input), read_truth(plan), (math.nan, math.nan)
+    noisy, truth, before = (
+        api.read_chosen(plan.file, plan.grid[0].settings.input),
+        read_truth(plan),
+        (math.nan, math.nan),
+    )
     runs = [
         scores.read_run(one.setting, one.seed, one.folder, truth=truth, problem=failed.get(one.name, ""))
         for one in plan.tasks
@@ -160,8 +164,8 @@ def read_truth(plan: Plan) -> Volume | None:
     """The truth of the first frame, where it was given: of the same shape as the image's."""
     if plan.truth is None:
         return None
-    noisy = workers.read(plan.file, plan.grid[0].settings.input)
-    truth = workers.read(plan.truth, InputSettings(projection=plan.grid[0].settings.input.projection))
+    noisy = api.read_chosen(plan.file, plan.grid[0].settings.input)
+    truth = api.read_chosen(plan.truth, InputSettings(projection=plan.grid[0].settings.input.projection))
     if truth.spatial_shape != noisy.spatial_shape:
         raise UsageError(
             f"--truth {plan.truth}: {truth.spatial_shape} voxels, but {noisy.name} has {noisy.spatial_shape}; give the "

@@ -11,6 +11,7 @@ from typing import Any
 
 from meeum.auditing.finding import plain_values
 from meeum.auditing.judge import summary
+from meeum.auditing.risk import obstacle
 from meeum.auditing.table import UNITS
 from meeum.comparing.grid import AUTO
 from meeum.comparing.ranking import SURE, Difference, Ranking, rank
@@ -87,11 +88,11 @@ def conclude(
     seeds = max(one.seed for one in runs) + 1
     words = sentence(standings, ranking, unit=UNITS.get(noisy.quantity, noisy.quantity))
     measured = next((one for one in standings if one.name == AUTO and one.finished), None)
-    if ranking and noise.not_gaussian and measured:
+    if ranking and obstacle(noise) and measured:
         ranking = replace(ranking, chosen=AUTO)
         words = (
             f"Take {AUTO}, which follows the measured noise; {_audited(measured)}. No estimated error speaks "
-            f"for or against it: {noise.not_gaussian}, and the estimate holds for Gaussian noise only."
+            f"for or against it: {obstacle(noise)}."
         )
     cautions = _cautions(standings, noise, seeds)
     taken = next((one for one in standings if ranking and one.name == ranking.chosen), None)
@@ -197,8 +198,8 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 def _cautions(standings: Sequence[Standing], noise: Noise, seeds: int) -> tuple[str, ...]:
     """What may be wrong with all of it."""
     found = []
-    if noise.not_gaussian:
-        found.append(f"{noise.not_gaussian}, and the estimated error holds for Gaussian noise only")
+    if obstacle(noise):
+        found.append(obstacle(noise))
     if noise.uncertainty > UNSURE:
         found.append(
             f"the noise's level is known to {noise.uncertainty:.0%} only: all estimated errors are off by the same "

@@ -22,7 +22,7 @@ from meeum.comparing import scores
 from meeum.errors import MeeumError
 from meeum.noise import Noise
 from meeum.run import Event, Job
-from meeum.settings import InputSettings, Settings
+from meeum.settings import Settings
 from meeum.volume import Volume
 
 OFTEN = 0.5  # seconds between two events of one stage that another process tells
@@ -43,13 +43,6 @@ class Task:
     settings: Settings = field(repr=False)
     noise: Noise = field(repr=False)
     command: str = ""
-
-
-def read(file: Path, chosen: InputSettings) -> Volume:
-    """The image as the settings choose it."""
-    return api.read(
-        file, dataset=chosen.dataset, projection=chosen.projection, channel=chosen.channel, no_data=chosen.no_data
-    )
 
 
 def cores() -> int:
@@ -84,7 +77,7 @@ def one_by_one(waiting: Sequence[Task], stop: Callable[[], bool]) -> Iterator[To
 def perform(task: Task, stop: Callable[[], bool]) -> Iterator[Event]:
     """One run from where it stands to its score; what goes wrong in it ends it, not the comparison."""
     try:
-        volume, last = read(task.file, task.settings.input), Event("done")
+        volume, last = api.read_chosen(task.file, task.settings.input), Event("done")
         if not is_trained(task):
             (task.folder / scores.FILE).unlink(missing_ok=True)
             for last in run.start(_job(task, volume, stop)):

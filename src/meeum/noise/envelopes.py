@@ -238,14 +238,13 @@ def _coefficients(series: Array, weights: Array, basis: Array) -> Array:
         return np.asarray(np.linalg.pinv(basis.T @ (weight[:, None] * basis)) @ (basis.T @ sums))
 
     shared = solved(series[0].sum(0), flat.sum(0))
-    frames = len(flat)
-    if frames == 1:
+    if len(flat) == 1:
         return shared[None]
     spread = np.empty(len(series))
     for number, one in enumerate(series):
         gaps = one - flat * (basis @ solved(one.sum(0), flat.sum(0)))
         spread[number] = (np.abs(gaps @ basis) ** 2).sum()
-    degrees = (frames - 1) * basis.shape[1]
+    degrees = (len(flat) - 1) * basis.shape[1]
     if gamma.sf(spread[0] / spread[1:].mean() * degrees, degrees) > EVEN:
         return shared[None]
     return np.stack([solved(sums, weight) for sums, weight in zip(series[0], flat, strict=True)])

@@ -133,7 +133,7 @@ def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
     if why := model.noise.not_gaussian:
         if model.settings.training.patience is not None:
             raise UsageError(
-                f"[training] patience: {volumes[0].name}: the error that is left cannot be estimated ({why}: the noise is "
+                f"[training] patience: {volumes[0].name}: the error cannot be estimated ({why}: the noise is "
                 "not Gaussian); leave patience empty"
             )
         return None

@@ -21,7 +21,7 @@ DOUBTFUL = "the estimate is too uncertain to tell the error from the noise's"
 def error(pair: Pair) -> list[Finding]:
     """Mean squared error over the noise's variance, estimated without truth (Stein 1981): ideal 0, doing nothing is 1.
 
-    It holds for a denoiser that has not seen this very noise; one trained on it comes out a little too good.
+    It holds for noise as it was measured; a network trained with that measurement shares its errors.
     """
     if pair.denoise is None:
         return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
@@ -59,20 +59,3 @@ def _sentence(risk: Risk, chance: float) -> str:
     if share > 1:
         return f"{told}: its squared error is {share:.2f} ± {chance:.2f} times the noise's."
     return f"{told}: {100 * share:.0f} ± {100 * chance:.0f} % of the noise's squared error is left."
-
-
-def _untold(reason: str) -> Finding:
-    return Finding(
-        measure="error",
-        title="estimated error",
-        value=math.nan,
-        unit="",
-        ideal=0.0,
-        worse="above",
-        effect=math.nan,
-        effect_unit="of the noise's variance",
-        bound=1.0,
-        verdict="cannot tell",
-        sentence="How far the denoised image is from the truth cannot be told.",
-        reason=reason,
-    )

@@ -208,7 +208,7 @@ def _cautions(standings: Sequence[Standing], noise: Noise, seeds: int) -> tuple[
     if seeds == 1:
         found.append("one seed: how much of a difference is chance of the training is not known; try --seeds 3")
     found.append(
-        "the estimate is a little too good for a network trained on this very noise, most for one that copies it"
+        "networks trained with the measured noise share its errors and may look better than they are"
     )
     found += [f"{one.name} did not run: {one.problem}" for one in standings if one.problem]
     return tuple(found)

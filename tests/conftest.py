@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import browser
+
+__all__ = ["browser"]  # a fixture of a file of its own
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -275,7 +276,7 @@ def test_side_by_side_equals_one_by_one(image: Path, tmp_path: Path, compared: t
 
 def test_where_noise_is_not_gaussian_auto_is_taken_whatever_the_errors_say(image: Path) -> None:
     noisy = api.read(image)
-    few = replace(measure(noisy), follows="signal", gain=1.0, std=1.0)
+    few = replace(measure(noisy), follows="signal", gain=1.0, std=1.0, spectrum=np.ones_like(measure(noisy).spectrum))
     runs = [
         Run(name, 0, Path(name), np.full(9, mse) + np.arange(9) / 1e3, noise_mse=1.0, audit={"findings": []})
         for name, mse in (("auto", 0.6), ("neighbours", 0.2))
@@ -394,6 +395,33 @@ def test_scatter_between_seeds_makes_ties() -> None:
         for one, sign in zip(steady, (1, -1), strict=True)
     ]
     assert set(rank(moved).ties) == {"a", "b"}  # type: ignore[union-attr]
+
+
+def test_the_default_stands_unless_another_is_better_beyond_doubt() -> None:
+    known = [contestant("lower", 0.0), contestant("usual", 0.5), contestant("worse", 0.9)]
+    assert rank(known, default="usual").chosen == "lower"  # type: ignore[union-attr]
+    doubtful = rank(known, default="usual", doubt=0.6)
+    assert doubtful is not None and (doubtful.best, doubtful.chosen) == ("lower", "usual")
+    assert "usual" not in doubtful.ties  # chance alone does not explain it
+    failing = [known[0], contestant("usual", 0.5, fails=1)]
+    assert rank(failing, default="usual", doubt=0.6).chosen == "lower"  # type: ignore[union-attr]
+    assert rank(failing, default="usual", doubt=math.inf).chosen == "usual"  # type: ignore[union-attr]
+
+
+def test_what_the_measured_correlation_leaves_open_is_said(image: Path) -> None:
+    noisy = api.read(image)
+    white = replace(measure(noisy), std=1.0)
+    coloured = replace(white, spectrum=np.linspace(2, 0, white.spectrum.size).reshape(white.spectrum.shape))
+    runs = [
+        Run(name, 0, Path(name), np.full(9, mse) + np.arange(9) / 1e3, noise_mse=1.0, audit={"findings": []})
+        for name, mse in (("auto", 0.28), ("recorrupted", 0.2))
+    ]
+    found = conclusion.conclude(noisy, coloured, runs)
+    assert found.ranking is not None and found.ranking.chosen == "auto"
+    assert "less than the measured correlation of the noise leaves open" in found.sentence
+    assert conclusion.conclude(noisy, replace(white, spectrum=np.ones_like(white.spectrum)), runs).ranking.chosen == (  # type: ignore[union-attr]
+        "recorrupted"
+    )
 
 
 def test_an_audit_that_fails_is_not_chosen_while_another_does_not() -> None:
@@ -584,7 +612,7 @@ def chosen(image: Path) -> choosing.Trial:
 
 
 def test_choose_takes_the_better_candidate(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planted(monkeypatch, {"auto": 0.5, "first": 0.1, "second": 0.9})
+    planted(monkeypatch, {"auto": 50, "first": 10, "second": 90})
     last = chosen(image)
     assert last.settings is not None
     assert last.settings.training.alpha == 2

@@ -21,6 +21,7 @@ Denoiser = Callable[[Array], Array]
 SIDE = {2: 256, 3: 64}  # of the pieces that are looked at, voxels
 PIECES = 4
 STEP = 0.1  # of the noise's standard deviation: how far the image is moved to see the denoiser's response
+MISPLACED = 0.1  # share of a coloured noise's power that is measured at wrong frequencies (phantoms: docs/log.md)
 CELL = {2: 16, 3: 8}  # sides of the cells whose scatter gives the standard error
 
 
@@ -73,6 +74,16 @@ class Losses:
 def obstacle(noise: Noise) -> str:
     """Why the estimate does not hold in this noise; empty where nothing speaks against it."""
     return f"{noise.not_gaussian}, and the estimate holds for Gaussian noise only" if noise.not_gaussian else ""
+
+
+def doubt(noise: Noise) -> float:
+    """By how much estimates for two denoisers may be wrong against each other, data units squared.
+
+    What the measured correlation of the noise leaves open; infinite where the estimate does not hold.
+    """
+    if obstacle(noise):
+        return math.inf
+    return 0.0 if noise.is_white else MISPLACED * noise.std**2
 
 
 def unbiased_risk(noisy: Volume, denoise: Denoiser, noise: Noise, *, seed: int = 0) -> Risk:

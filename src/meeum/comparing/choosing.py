@@ -11,7 +11,7 @@ import numpy as np
 
 from meeum import api, patches, results, session
 from meeum.auditing import Losses
-from meeum.auditing.risk import obstacle
+from meeum.auditing.risk import doubt, obstacle
 from meeum.auditing.table import UNITS
 from meeum.comparing import grid, scores
 from meeum.comparing.grid import AUTO, Scene, Setting
@@ -63,8 +63,9 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
             skipped = (*skipped, f"{one.name} ({result})")
             continue
         found[one.name], each = result
-    ranking = rank([Contestant(name, losses.cells[None]) for name, losses in found.items()])
-    name = _taken(ranking)
+    tried = [Contestant(name, losses.cells[None]) for name, losses in found.items()]
+    ranking = rank(tried, default=AUTO, doubt=doubt(noise))
+    name = ranking.chosen if ranking else AUTO
     text = _told(ranking, name, found, noise, skipped, UNITS.get(volume.quantity, volume.quantity))
     settings = next((one.settings for one in wanted if one.name == name), base.changed("training", objective=AUTO))
     yield Trial(text, 1.0, _for_the_rest(settings, time.monotonic() - began))
@@ -113,13 +114,6 @@ def _try(volume: Volume, settings: Settings, noise: Noise) -> tuple[Losses, floa
     return found, time.monotonic() - began
 
 
-def _taken(ranking: Ranking | None) -> str:
-    """The best; `auto` where the best cannot be told from it, or nothing is known."""
-    if ranking is None or AUTO in ranking.ties:
-        return AUTO
-    return ranking.best
-
-
 def _told(
     ranking: Ranking | None, name: str, found: dict[str, Losses], noise: Noise, skipped: Sequence[str], unit: str
 ) -> str:
@@ -134,6 +128,11 @@ def _told(
 
 
 def _sure(ranking: Ranking, name: str) -> str:
+    if name not in ranking.ties:
+        return (
+            f"{ranking.best} has a lower one, but by less than the measured correlation of the noise leaves open, so "
+            f"{name}, which follows the noise, is taken"
+        )
     others = [one for one in ranking.ties if one != name]
     if others:
         how = "the one taken where nothing speaks against it" if name == AUTO else "the lowest"

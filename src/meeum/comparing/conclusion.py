@@ -6,12 +6,12 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from meeum.auditing.finding import plain_values
 from meeum.auditing.judge import summary
-from meeum.auditing.risk import obstacle
+from meeum.auditing.risk import doubt, obstacle
 from meeum.auditing.table import UNITS
 from meeum.comparing.grid import AUTO
 from meeum.comparing.ranking import SURE, Difference, Ranking, rank
@@ -84,16 +84,9 @@ def conclude(
     names = list(dict.fromkeys(one.setting for one in runs))
     standings = [standing(name, [one for one in runs if one.setting == name], noise) for name in names]
     standings.sort(key=lambda one: (bool(one.problem), math.isnan(one.mse), one.mse))
-    ranking = rank([contestant(one) for one in standings if one.finished])
+    ranking = rank([contestant(one) for one in standings if one.finished], default=AUTO, doubt=doubt(noise))
     seeds = max(one.seed for one in runs) + 1
-    words = sentence(standings, ranking, unit=UNITS.get(noisy.quantity, noisy.quantity))
-    measured = next((one for one in standings if one.name == AUTO and one.finished), None)
-    if ranking and obstacle(noise) and measured:
-        ranking = replace(ranking, chosen=AUTO)
-        words = (
-            f"Take {AUTO}, which follows the measured noise; {_audited(measured)}. No estimated error speaks "
-            f"for or against it: {obstacle(noise)}."
-        )
+    words = sentence(standings, ranking, noise, unit=UNITS.get(noisy.quantity, noisy.quantity))
     cautions = _cautions(standings, noise, seeds)
     taken = next((one for one in standings if ranking and one.name == ranking.chosen), None)
     if taken and taken.psnr < truth[0]:
@@ -110,12 +103,17 @@ def _ranked(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def sentence(standings: Sequence[Standing], ranking: Ranking | None, *, unit: str) -> str:
+def sentence(standings: Sequence[Standing], ranking: Ranking | None, noise: Noise, *, unit: str) -> str:
     """Which setting, why, and how sure."""
     if ranking is None:
         return _without_errors(standings)
     named = {one.name: one for one in standings}
     chosen, leader = named[ranking.chosen], named[ranking.leader]
+    if chosen.name == AUTO and obstacle(noise):
+        return (
+            f"Take {AUTO}, which follows the measured noise; {_audited(chosen)}. No estimated error speaks "
+            f"for or against it: {obstacle(noise)}."
+        )
     parts = [f"Take {chosen.name}: {_estimate(chosen, unit)}; {_audited(chosen)}."]
     tied = [name for name in ranking.ties if name != chosen.name and _may(named[name], chosen)]
     if tied:
@@ -123,6 +121,11 @@ def sentence(standings: Sequence[Standing], ranking: Ranking | None, *, unit: st
             f"It ties with {_listed(tied)} (no difference beyond {SURE:g} standard errors){_why(chosen, tied, named)}."
         )
     parts += _apart(ranking, chosen)
+    if chosen.name == AUTO and AUTO not in ranking.ties:
+        parts.append(
+            f"The estimate for {ranking.best} is lower, but by less than the measured correlation of the noise leaves "
+            f"open, so what follows the noise is taken."
+        )
     if leader.name != ranking.best:
         parts.append(
             f"{leader.name} has a lower estimated error ({leader.rmse:.3g} {unit}) but is not taken, since its audit "
@@ -163,6 +166,8 @@ def _audited(one: Standing) -> str:
 
 def _why(chosen: Standing, tied: Sequence[str], named: dict[str, Standing]) -> str:
     """Why it and none of those that it ties with."""
+    if chosen.name == AUTO:
+        return ", and follows the measured noise"
     most = max(len(named[name].fails) for name in tied)
     if most > len(chosen.fails):
         return ", and fewest findings of its audit fail"
@@ -207,8 +212,6 @@ def _cautions(standings: Sequence[Standing], noise: Noise, seeds: int) -> tuple[
         )
     if seeds == 1:
         found.append("one seed: how much of a difference is chance of the training is not known; try --seeds 3")
-    found.append(
-        "networks trained with the measured noise share its errors and may look better than they are"
-    )
+    found.append("networks trained with the measured noise share its errors and may look better than they are")
     found += [f"{one.name} did not run: {one.problem}" for one in standings if one.problem]
     return tuple(found)

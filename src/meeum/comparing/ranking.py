@@ -55,7 +55,8 @@ class Ranking:
 
     leader       the lowest estimated error of all
     best         the lowest of those that may be chosen: where some audits do not fail, of those
-    chosen       of all that tie with the best, the one with fewest fails, then the cheapest; or `auto`
+    chosen       the default, unless another is better beyond doubt; else of all that tie with the best, the one with
+                 fewest fails, then the cheapest
     differences  of every setting to the best, the lowest estimated error first
     seeds        how many the scatter of training is known from
     """
@@ -72,8 +73,12 @@ class Ranking:
         return tuple(one.name for one in self.differences if one.is_tie)
 
 
-def rank(contestants: Sequence[Contestant]) -> Ranking | None:
-    """Rank by estimated error; None if there is none. An audit that fails counts before the error does."""
+def rank(contestants: Sequence[Contestant], *, default: str = "", doubt: float = 0.0) -> Ranking | None:
+    """Rank by estimated error; None if there is none. An audit that fails counts before the error does.
+
+    `doubt` (data units squared): by how much two errors may be wrong against each other, beside chance. The `default`
+    is chosen unless another is better by more than that.
+    """
     known = sorted((one for one in contestants if math.isfinite(one.mse)), key=lambda one: one.mse)
     if not known:
         return None
@@ -82,8 +87,18 @@ def rank(contestants: Sequence[Contestant]) -> Ranking | None:
     differences = tuple(difference(one, best, scatter=scatter) for one in known)
     tied = {one.name for one in differences if one.is_tie}
     seeds = int(max(np.isfinite(one.losses).all(1).sum() for one in known))
-    chosen = _preferred([one for one in allowed if one.name in tied])
+    stands = next((one for one in differences if one.name == default and _stands(one, allowed, doubt)), None)
+    chosen = stands or _preferred([one for one in allowed if one.name in tied])
     return Ranking(known[0].name, best.name, chosen.name, differences, seeds)
+
+
+def _stands(default: Difference, allowed: Sequence[Contestant], doubt: float) -> bool:
+    """Whether nothing speaks against the default; where no error is known, nothing can."""
+    if math.isinf(doubt):
+        return True
+    return any(one.name == default.name for one in allowed) and (
+        default.is_tie or default.value <= SURE * default.standard_error + doubt
+    )
 
 
 def _preferred(tied: Sequence[Contestant]) -> Contestant:

@@ -1,0 +1,1 @@
+"""meeum in napari: readers, writers, sample data, and the widgets Denoise, Audit and Compare."""

@@ -17,7 +17,8 @@ from meeum.volume import Volume
 
 
 def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    return hashlib.sha256(b"".join(one.read_bytes() for one in files)).hexdigest()
 
 
 class Broken:
@@ -99,8 +100,11 @@ def test_damaged_files(suffix: str, tmp_path: Path, rng: np.random.Generator) ->
         path.write_bytes(content)
         with pytest.raises(MeeumError, match=path.name):
             read(path)
-    whole = write(refractive("ZYX", rng), tmp_path / f"good{suffix}").read_bytes()
-    path.write_bytes(whole[: len(whole) * 6 // 10])
+    whole = write(refractive("ZYX", rng), tmp_path / f"good{suffix}")
+    path.unlink()
+    whole.rename(path)
+    for part in list(path.rglob("c/*/*/*")) if path.is_dir() else [path]:  # of a folder, its chunks
+        part.write_bytes(part.read_bytes()[: part.stat().st_size * 6 // 10])
     with pytest.raises(MeeumError, match=path.name):
         read(path).read()
 

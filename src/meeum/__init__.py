@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from meeum.api import audit, denoise, load, measure_noise, read, save, score, train, write
     from meeum.errors import MeeumError, UsageError
+    from meeum.notebook import view
     from meeum.settings import Settings
     from meeum.volume import Volume
 
@@ -25,11 +26,18 @@ __all__ = [
     "save",
     "score",
     "train",
+    "view",
     "write",
 ]
 
 # Imported when first used: torch takes seconds, `meeum --help` should not.
-_ROOMS = {"Settings": "settings", "Volume": "volume", "MeeumError": "errors", "UsageError": "errors"}
+_ROOMS = {
+    "Settings": "settings",
+    "Volume": "volume",
+    "MeeumError": "errors",
+    "UsageError": "errors",
+    "view": "notebook",
+}
 
 
 def __getattr__(name: str) -> Any:

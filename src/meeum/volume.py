@@ -26,7 +26,7 @@ class LazyArray(Protocol):
     def __getitem__(self, region: Any, /) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Volume:
     """An image with one letter of "TZYX" per dimension; nothing is read before `read` or `data[...]` asks.
 
@@ -54,6 +54,12 @@ class Volume:
             )
         if self.voxel_size_um is not None and len(self.voxel_size_um) != len(self.spatial_axes):
             raise UsageError(f"{self.name}: {len(self.voxel_size_um)} voxel sizes given for axes {self.spatial_axes!r}")
+
+    def __repr__(self) -> str:
+        """In one line, and without reading anything."""
+        size = " x ".join(map(str, self.shape))
+        edges = " x ".join(f"{edge:.4g}" for edge in self.voxel_size_um or ())
+        return f"<Volume {self.name}: {self.axes} {size}, {self.quantity}{f', voxels of {edges} µm' if edges else ''}>"
 
     @property
     def name(self) -> str:

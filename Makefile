@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-napari lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/meeum demo --out demo --overwrite
@@ -14,6 +14,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+test-napari: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[napari]'
+	$(BIN)/python -m pytest tests/test_napari.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,7 @@ import torch
 from command import TINY, TINY_2D, TWO_STEPS, Outcome, call
 
 from meeum import api, io, phantom
-from meeum.checkpoint import MODEL_FILE
+from meeum.folder import MODEL_FILE
 from meeum.volume import Volume
 
 SHAPE = (12, 32, 32)

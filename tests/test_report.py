@@ -1,8 +1,10 @@
 """The previews show the values they claim to show, and the report is one safe, self-contained file."""
 
 import base64
+import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,12 +14,22 @@ from cmap import Colormap
 from PIL import Image
 from scipy import ndimage
 
-from meeum.auditing import Finding, Picture, gather, judge, pair_statistics
-from meeum.errors import UsageError
-from meeum.report import RunFacts, preview, write_evidence, write_previews, write_report
-from meeum.report.curve import loss_curve
+from meeum.auditing import Finding, Picture, Place, gather, judge, pair_statistics
+from meeum.errors import MeeumError, UsageError
+from meeum.report import (
+    FileFacts,
+    RunFacts,
+    curves,
+    kept_audit,
+    places,
+    preview,
+    write_evidence,
+    write_previews,
+    write_report,
+)
 from meeum.report.evidence import LONGEST as LONGEST_EVIDENCE
 from meeum.report.evidence import draw as draw_evidence
+from meeum.report.evidence import kept as kept_evidence
 from meeum.report.figures import LONGEST, NO_DATA, RESIDUAL_COLORMAP, arrange
 from meeum.report.html import duration
 from meeum.report.ticks import ticks
@@ -133,16 +145,41 @@ def test_ticks_are_round_and_told_apart(low, high, count, labels):
 
 
 def test_a_curve_needs_two_points_and_takes_text_from_a_table():
-    assert loss_curve([]) is None
-    assert loss_curve([{"step": 1, "loss": 2.0}, {"step": 2, "loss": math.nan}]) is None
+    assert curves.training([]) == []
+    assert curves.training([{"step": 1, "loss": 2.0}, {"step": 2, "loss": math.nan}]) == []
     rows = [{"step": str(i), "loss": str(2 - i), "validation": "" if i else "1.5"} for i in range(3)]
-    curve = loss_curve(rows)
-    assert [line.key for line in curve.lines] == ["loss"]
-    x, y = zip(*(map(float, point.split(",")) for point in curve.lines[0].points.split()), strict=True)
+    (chart,) = curves.training(rows)
+    (line,) = curves.draw(chart).lines
+    assert line.name == "training loss"
+    x, y = zip(*(map(float, point.split(",")) for point in line.points.split()), strict=True)
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
     assert y[0] < y[1] < y[2]  # the loss falls; SVG counts downwards
-    assert not curve.logarithmic
-    assert loss_curve([{"step": i, "loss": 10.0**-i} for i in range(4)]).logarithmic
+    assert chart.logarithmic is None  # it falls to 0
+    falling = [{"step": i, "loss": 10.0**-i, "error_left": 1 + i} for i in range(4)]
+    losses, left = curves.training(falling)
+    assert losses.logarithmic is True
+    assert left.logarithmic is False
+    heights = [float(point.split(",")[1]) for point in curves.draw(losses).lines[0].points.split()]
+    assert np.diff(heights) == pytest.approx(np.diff(heights)[0], abs=0.2)  # powers of ten are equally far apart
+
+
+def test_the_values_of_a_chart_are_those_of_the_table():
+    rows = [{"step": i, "loss": i * 1.5, "validation": i * 0.5 if i % 3 == 0 else math.nan} for i in range(1, 8)]
+    (chart,) = curves.training(rows)
+    told = chart.plain
+    assert told["x"] == [1, 2, 3, 4, 5, 6, 7]
+    assert [one["name"] for one in told["series"]] == ["training loss", "validation loss"]
+    assert told["series"][0]["y"] == [1.5, 3, 4.5, 6, 7.5, 9, 10.5]
+    assert told["series"][1]["y"] == [None, None, 1.5, None, None, 3, None]
+
+
+def test_long_curves_become_means_that_keep_their_last_step():
+    count = 3 * curves.MOST_POINTS
+    (chart,) = curves.training([{"step": i, "loss": float(i % 3)} for i in range(1, count + 1)])
+    (series,) = chart.series
+    assert series.name == "training loss, mean of 3 steps"
+    assert len(series.points) == curves.MOST_POINTS
+    assert series.points[-1] == (count, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +192,7 @@ def test_durations_are_in_words(seconds, words):
 def pair(rng, shape=(6, 20, 24), axes="ZYX", **more):
     values = rng.normal(1.337, 0.002, shape).astype(np.float32)
     values[..., 5:12, 6:14] += 0.02
-    noisy = Volume(values, axes, quantity="refractive index", **more)
+    noisy = Volume(values, axes, **({"quantity": "refractive index"} | more))
     smooth = ndimage.gaussian_filter(values, 1, axes=(-2, -1))
     return noisy, noisy.with_data(smooth)
 
@@ -230,7 +267,7 @@ def test_odd_images_make_a_report(values, axes, tmp_path):
     image = Volume(values.astype(np.float32), axes, no_data=0.0)
     page = report(tmp_path, image, image)
     assert "undefined" in page
-    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+    assert not re.search(r"\bnan\b", outside_scripts(page), re.IGNORECASE)
 
 
 def test_existing_pictures_are_kept(rng, tmp_path):
@@ -281,15 +318,76 @@ class Page(HTMLParser):
         self.text += data
 
 
+SCRIPT = re.compile(r"<script.*?</script>", re.DOTALL)
+
+
+def outside_scripts(page):
+    """The page without its scripts and without the text of its pictures."""
+    return re.sub(r"base64,[^\"]*", "", SCRIPT.sub("", page))
+
+
 def test_the_report_embeds_its_pictures_and_asks_for_nothing_else(rng, tmp_path):
     page = report(tmp_path, *pair(rng))
     links = [a[key] for _, a in Page(page).tags for key in ("src", "href", "data", "action", "srcset") if key in a]
+    inside = [link for link in links if link.startswith("#")]
+    ids = {attrs["id"] for _, attrs in Page(page).tags if "id" in attrs}
+    assert {link[1:] for link in inside} >= {"viewer", "statistics", "noise", "training", "provenance"}
+    assert {link[1:] for link in inside} <= ids
     prefix = "data:image/png;base64,"
-    assert all(link.startswith(prefix) for link in links)
-    embedded = [base64.b64decode(link.removeprefix(prefix)) for link in links]
-    assert len(embedded) == 12
-    assert sorted(embedded) == sorted(path.read_bytes() for path in tmp_path.glob("*.png"))
-    assert not re.search(r"https?://|//[a-z]|@import|url\(|<script|<link|<iframe", re.sub(r"base64,[^\"]*", "", page))
+    pictures = [link for link in links if link not in inside]
+    assert all(link.startswith(prefix) for link in pictures)
+    embedded = [base64.b64decode(link.removeprefix(prefix)) for link in pictures]
+    assert {(tmp_path / f"xy_{kind}.png").read_bytes() for kind in ("noisy", "denoised", "residual")} <= set(embedded)
+    assert not re.search(r"https?://|//[a-z]|@import|url\(|<link|<iframe", outside_scripts(page))
+    sources = "".join(match.group() for match in SCRIPT.finditer(page))
+    assert not re.search(r"<script[^>]*src|XMLHttpRequest|WebSocket|sendBeacon|import\(", sources)
+    policy = next(a["content"] for _, a in Page(page).tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy and "http" not in policy and "connect-src" not in policy
+
+
+def test_the_report_has_landmarks_one_title_and_named_columns(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    tags = Page(report(tmp_path, noisy, denoised, audit=audited(noisy, denoised, found("calm", "pass")))).tags
+    names = [tag for tag, _ in tags]
+    assert [names.count(one) for one in ("header", "nav", "main", "footer", "h1")] == [1] * 5
+    assert all("scope" in attrs for tag, attrs in tags if tag == "th")
+    assert all(attrs.get("alt") for tag, attrs in tags if tag == "img")
+    pictures = [attrs for tag, attrs in tags if tag == "svg" and attrs.get("role") == "img"]
+    assert len(pictures) >= 4 and all(attrs["aria-label"] for attrs in pictures)
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def scene_of(page):
+    return json.loads(re.search(r'id="meeum-scene">(.*?)</script>', page, re.DOTALL).group(1))
+
+
+def test_the_scene_of_the_report_holds_both_images_and_the_spots(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    storm = found("storm", "fail", places=(Place(0, (1.2, 7.9, 3.0), 2.0, 5.0),))
+    calm = found("calm", "pass", places=(Place(0, (4.0, 4.0, 4.0), 2.0, 1.0),))
+    page = report(tmp_path, noisy, denoised, audit=audited(noisy, denoised, calm, storm))
+    told = scene_of(page)
+    assert told["shape"] == [1, 6, 20, 24]
+    assert set(told["images"]) == {"noisy", "denoised"}
+    assert told["spots"] == [{"label": "about storm", "verdict": "fail", "at": [0, 1, 8, 3]}]
+    buttons = [attrs["data-jump"] for tag, attrs in Page(page).tags if "data-jump" in attrs]
+    assert buttons == ["0,1,8,3", "0,4,4,4"]  # what passed can be looked at too
+    low, high = told["limits"]
+    assert low < 1.337 < high < 1.40
+    assert told["residual_limit"] > 0
+
+
+@pytest.mark.parametrize("megabytes", [2, 3, 40])
+def test_the_file_is_no_larger_than_asked_for(megabytes, rng, tmp_path):
+    noisy = Volume(rng.normal(1.337, 0.002, (30, 160, 160)).astype(np.float32), "ZYX")
+    denoised = noisy.with_data(rng.normal(1.337, 0.002, noisy.shape).astype(np.float32))
+    page = report(tmp_path, noisy, denoised, report_mb=float(megabytes))
+    size = (tmp_path / "report.html").stat().st_size
+    assert size <= megabytes * 1e6
+    part = scene_of(page)["part"]
+    assert bool(part["sentence"]) == (megabytes < 40)
+    assert size > (0.6 * megabytes * 1e6 if megabytes < 40 else 3e6)  # and it is made use of
 
 
 def test_the_report_shows_numbers_settings_and_curve(rng, tmp_path):
@@ -308,19 +406,24 @@ def test_the_report_shows_numbers_settings_and_curve(rng, tmp_path):
         "3 min 05 s",
         "6 x 20 x 24 voxels (z, y, x)",
         "training step",
+        "Autocorrelation",
     ):
         assert text in page.text, text
     curve = [attrs for tag, attrs in page.tags if tag == "polyline"]
-    assert [len(line["points"].split()) for line in curve] == [5]
+    assert len(curve[-1]["points"].split()) == 5
 
 
 def test_what_the_user_named_is_escaped(rng, tmp_path):
-    evil = "<script>alert(1)</script>"
-    noisy, denoised = pair(rng, source=Path(f"{evil.replace('/', '_')}.tif"), warnings=(evil,))
-    facts = {"title": evil, "command": evil, "settings": evil, "versions": {evil: evil}, "results": [evil]}
-    page = report(tmp_path, noisy, denoised, **facts)
-    assert "<script" not in page
-    assert not [tag for tag, _ in Page(page).tags if tag == "script"]
+    evil = "</script><script>alert(1)</script>"
+    noisy, denoised = pair(rng, source=Path(f"{evil.replace('/', '_')}.tif"), warnings=(evil,), quantity=evil)
+    facts = {"title": evil, "command": evil, "settings": evil, "versions": {evil: evil, "meeum": evil}}
+    facts |= {"results": [evil], "inputs": [FileFacts(evil, 1, evil, evil)]}
+    spot = found("storm", "fail", title=evil, sentence=evil, places=(Place(0, (1, 2, 3), 1.0, 1.0),))
+    page = report(tmp_path, noisy, denoised, **facts, audit=audited(noisy, denoised, spot))
+    plain = report(tmp_path, *pair(rng), overwrite=True)
+    scripts = [[tag for tag, _ in Page(text).tags].count("script") for text in (page, plain)]
+    assert scripts[0] == scripts[1]
+    assert "<script>alert" not in page
     assert page.count("&lt;script&gt;") >= 8
 
 
@@ -374,8 +477,9 @@ def test_the_report_has_the_verdicts_as_text_and_the_gravest_first(rng, tmp_path
     assert "fog <b>was</b> found. Why: it is dark." in page  # escaped
     assert "1 failed, 1 could not be told, 1 passed" in page
     assert "0.5 × noise" in page
+    assert "Failed: about storm; 1 measures passed, 1 could not be told." in page
     assert "a proof" in page and "a verdict" not in page
-    assert "Audit" not in Page(report(tmp_path, noisy, denoised, overwrite=True)).text
+    assert "What it says" not in Page(report(tmp_path, noisy, denoised, overwrite=True)).text
 
 
 def test_pictures_of_the_gravest_eight_that_did_not_pass(rng, tmp_path):
@@ -385,7 +489,7 @@ def test_pictures_of_the_gravest_eight_that_did_not_pass(rng, tmp_path):
     text = report(tmp_path, noisy, denoised, audit=audit)
     shown = [attrs["alt"] for tag, attrs in Page(text).tags if tag == "img" and "a plane" in attrs["alt"]]
     assert shown == [f"about m{n}: a plane" for n in (9, *range(1, 8))]
-    assert not re.search(r"https?://|url\(|<script", re.sub(r"base64,[^\"]*", "", text))
+    assert not re.search(r"https?://|url\(", outside_scripts(text))
 
 
 def test_evidence_is_written_for_every_finding_with_a_picture(rng, tmp_path):
@@ -399,6 +503,55 @@ def test_evidence_is_written_for_every_finding_with_a_picture(rng, tmp_path):
         write_evidence(tmp_path / "new" / "folder", audit)
     assert write_evidence(tmp_path / "new" / "folder", audit, overwrite=True) == paths
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [path.name for path in paths]
+
+
+def test_evidence_is_read_back_as_it_was_drawn(rng, tmp_path):
+    noisy, denoised = pair(rng, (20, 24), "YX")
+    audit = audited(
+        noisy,
+        denoised,
+        found("calm", "pass", plane(rng)),
+        found("fog", "warn", plane(rng)),
+        found("µ", "fail", plane(rng)),
+    )
+    write_evidence(tmp_path / "kept", audit)
+    told = [(one.verdict, one.title) for one in kept_evidence(tmp_path / "kept", most=8)]
+    assert told == [("fail", "about µ: a plane"), ("warn", "about fog: a plane")]
+    first, again = (
+        report(tmp_path, noisy, denoised, overwrite=True, **facts)
+        for facts in ({"audit": audit}, {"audit": audit, "evidence": tmp_path / "kept"})
+    )
+    assert first == again
+
+
+def test_an_audit_is_read_back_from_its_json(rng):
+    noisy, denoised = pair(rng)
+    spot = found("storm", "fail", places=(Place(0, (1.5, 2.0, 3.0), 2.0, 5.0),), details={"waves": [1, 2]})
+    audit = audited(noisy, denoised, spot, found("fog", "cannot tell", value=math.nan, reason="it is dark"))
+    told = json.loads(json.dumps(audit.as_dict(), allow_nan=False))
+    again = kept_audit(told, (noisy, denoised), audit.noise, where="audit.json")
+    assert again.as_dict() == audit.as_dict()
+    assert again.findings[0].places == spot.places
+    assert math.isnan(again.findings[1].value)
+    del told["findings"][0]["places"]
+    with pytest.raises(MeeumError, match=r"audit\.json: not an audit as this meeum writes it \(KeyError: 'places'\)"):
+        kept_audit(told, (noisy, denoised), None, where="audit.json")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        (["pass", "pass"], "No damage was found: 2 measures passed."),
+        (["pass", "cannot tell"], "No damage was found: 1 measures passed, 1 could not be told."),
+        (["warn", "fail", "pass"], "Failed: m1; worth a warning: m0; 1 measures passed."),
+        (["fail"] * 7, "Failed: m0, m1, m2, m3, m4 and 2 more; 0 measures passed."),
+        ([], "Nothing could be judged: it was dark."),
+    ],
+)
+def test_the_verdict_in_one_line(verdicts, line, rng):
+    noisy, denoised = pair(rng)
+    findings = [found(f"m{n}", verdict, title=f"m{n} (in brackets)") for n, verdict in enumerate(verdicts)]
+    assert places.verdict_line(replace(audited(noisy, denoised, *findings), reason="it was dark.")) == line
 
 
 def test_marks_are_circles_at_their_place():

@@ -67,7 +67,9 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "mixing": st.booleans(),
     },
     "output": {
-        "formats": st.lists(st.sampled_from(["same", "hdf", "tcf", "tif", "npy"]), min_size=1, max_size=5),
+        "formats": st.lists(st.sampled_from(["same", "hdf", "tcf", "tif", "npy", "zarr"]), min_size=1, max_size=5),
+        "report_mb": st.floats(2, 1e6),
+        "live": st.booleans(),
     },
 }
 all_settings = st.fixed_dictionaries({name: st.fixed_dictionaries(keys) for name, keys in ALLOWED.items()})
@@ -228,7 +230,7 @@ def test_wrong_values_name_key_value_and_meaning(name: str, value: str, ini: Pat
 
 
 def test_unknown_choice_lists_the_known_ones(ini: Path) -> None:
-    assert "'same', 'hdf', 'tcf', 'tif' or 'npy'" in refusal("[output]\nformats = jpg\n", ini)
+    assert "'same', 'hdf', 'tcf', 'tif', 'npy' or 'zarr'" in refusal("[output]\nformats = jpg\n", ini)
 
 
 def test_several_wrong_values_stand_in_one_line(ini: Path) -> None:

@@ -17,6 +17,7 @@ from meeum.auditing import Audit, Risk, gather, judge, unbiased_risk
 from meeum.auditing.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
+from meeum.folder import MODEL_FILE
 from meeum.noise import Noise, measure
 from meeum.settings import InputSettings, Settings, assumed
 from meeum.training import Progress
@@ -33,7 +34,7 @@ def read(
     channel: int | None = None,
     no_data: float | None = None,
 ) -> Volume:
-    """Open an image lazily: TCF, HDF5, TIFF or NPY; `projection="max"` gives its maximum along z.
+    """Open an image lazily: TCF, HDF5, TIFF, NPY or OME-Zarr; `projection="max"` gives its maximum along z.
 
     Values are float32 in the data's units (refractive index for TCF), axes a suffix of "TZYX".
     """
@@ -111,12 +112,13 @@ def audit(
     Arrays are (Y, X), (Z, Y, X) or (T, Z, Y, X). With the model that made it the network itself is questioned too.
     The noise is measured unless it is given; at most about `limit` voxels are looked at.
     """
-    before, after = _image(noisy), _image(clean)
+    before, after = image(noisy), image(clean)
     ask = denoiser(before, model) if model else None
     return judge(gather(before, after, noise=noise, denoise=ask, limit=limit))
 
 
-def _image(given: Volume | LazyArray | str | Path) -> Volume:
+def image(given: Volume | LazyArray | str | Path) -> Volume:
+    """A volume as it is; an array of (Y, X), (Z, Y, X) or (T, Z, Y, X), or a file, as one."""
     if isinstance(given, Volume):
         return given
     if isinstance(given, str | Path):
@@ -158,7 +160,7 @@ def write(clean: Volume, path: str | Path, *, noisy: Volume | None = None, overw
 def save(model: Model, path: str | Path) -> Path:
     """Write a model to a folder (or a .safetensors file) from which `load` reads it back."""
     path = Path(path)
-    file = path if path.suffix == ".safetensors" else path / checkpoint.MODEL_FILE
+    file = path if path.suffix == ".safetensors" else path / MODEL_FILE
     return checkpoint.save(replace(model, state={}), file)
 
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from meeum import __version__
 from meeum.errors import MeeumError, UsageError
+from meeum.folder import MODEL_FILE
 from meeum.networks import NETWORKS, Shape, build
 from meeum.noise import Noise
 from meeum.patches import Normalisation
 from meeum.settings import Settings, from_values
 
 FORMAT = "meeum model 1"
-MODEL_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from meeum.auditing.selftest import SelfTest, selftest
 from meeum.errors import UsageError
 from meeum.io import h5file
 from meeum.io.files import refuse_output, replacing
-from meeum.report import RunFacts, refuse_evidence, write_evidence, write_previews, write_report
+from meeum.report import RunFacts, file_facts, processor, refuse_evidence, write_evidence, write_previews, write_report
+from meeum.settings import OutputSettings
 from meeum.volume import Volume, maximum_projection
 
 HDF5 = (".h5", ".hdf", ".hdf5")
@@ -60,6 +61,7 @@ class Outputs:
     pictures: Path | None = None
     report: Path | None = None
     overwrite: bool = False
+    report_mb: float = OutputSettings().report_mb  # of the report at most
 
     @property
     def json_file(self) -> Path | None:
@@ -113,7 +115,7 @@ def write(found: Examination, outputs: Outputs, *, command: str) -> list[Path]:
     if outputs.pictures:
         written += write_evidence(outputs.pictures, found.audit, overwrite=outputs.overwrite)
     if outputs.report:
-        _report(found, outputs.report, command, overwrite=outputs.overwrite)
+        _report(found, outputs.report, outputs=outputs, command=command)
         written.append(outputs.report)
     return written
 
@@ -123,18 +125,20 @@ def as_text(found: Examination) -> str:
     return json.dumps(found.as_dict(), allow_nan=False, indent=1)
 
 
-def _report(found: Examination, path: Path, command: str, *, overwrite: bool) -> None:
+def _report(found: Examination, path: Path, *, outputs: Outputs, command: str) -> None:
     noisy, denoised = found.audit.noisy, found.audit.denoised
     notes = (found.selftest.sentence,) if found.selftest else ()
     facts = RunFacts(
         title=f"Audit of {denoised.name}",
         command=command,
         settings="",
-        versions={"meeum": __version__},
+        versions={"meeum": __version__, "processor": processor()},
         seconds=found.audit.seconds,
         notes=notes,
-        overwrite=overwrite,
+        overwrite=outputs.overwrite,
         audit=found.audit,
+        inputs=[file_facts(path) for path in dict.fromkeys((noisy.source, denoised.source)) if path],
+        report_mb=outputs.report_mb,
     )
     with tempfile.TemporaryDirectory(prefix="meeum-") as folder:
         previews = write_previews(Path(folder), noisy, denoised)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import platform
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
-from meeum import __version__
-from meeum.checkpoint import MODEL_FILE
 from meeum.errors import MeeumError, UsageError
 
 SETTINGS, COMMAND, VERSIONS, LOG, METRICS = "settings.ini", "command.txt", "versions.json", "log.txt", "metrics.csv"
 RESULTS, PREVIEWS, REPORT, SUMMARY, AUDIT = "results", "previews", "report.html", "summary.json", "audit.json"
+LIVE, MODEL_FILE = "live.html", "model.safetensors"
 
 
 def name_of(path: Path) -> str:
@@ -47,7 +42,7 @@ def make(folder: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path] =
     """Make the folder, or empty it of an earlier run; what a run did not write stays."""
     check(folder, overwrite=overwrite, resume=resume, reads=reads)
     if not resume and folder.exists():
-        for name in (SETTINGS, COMMAND, VERSIONS, LOG, METRICS, REPORT, SUMMARY, AUDIT, MODEL_FILE):
+        for name in (SETTINGS, COMMAND, VERSIONS, LOG, METRICS, LIVE, REPORT, SUMMARY, AUDIT, MODEL_FILE):
             (folder / name).unlink(missing_ok=True)
         for name in (RESULTS, PREVIEWS):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -85,19 +80,6 @@ def note(folder: Path, line: str, *, name: str = LOG) -> None:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n" if name == LOG else f"{line}\n")
     except OSError as error:
         raise MeeumError(f"{folder / name}: could not be written: {error.strerror or error}") from error
-
-
-def versions(device: str) -> dict[str, str]:
-    """What ran, and where."""
-    names = ("numpy", "scipy", "h5py", "tifffile", "safetensors")
-    return {
-        "meeum": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        **{name: version(name) for name in names},
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-        "device": device,
-    }
 
 
 def table(history: Sequence[Mapping[str, float]]) -> str:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import math
+import platform
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from meeum import api, checkpoint, folder, io, remedy
-from meeum.auditing import Audit, PairStatistics, gather, judging
+import torch
+
+from meeum import __version__, api, checkpoint, folder, io, remedy, session
+from meeum.auditing import Audit, gather, judging, pair_statistics
+from meeum.auditing.finding import plain_values
 from meeum.auditing.judge import bounded, unjudged
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError, UsageError
 from meeum.remedy import Remedy
-from meeum.report import RunFacts, write_previews, write_removed, write_report
+from meeum.report import RunFacts, processor, write_evidence, write_previews, write_removed, write_report
 from meeum.session import Session
+from meeum.settings import Settings
 from meeum.volume import Volume
 
-SUFFIXES = {"hdf": ".hdf", "tcf": ".TCF", "tif": ".tif", "npy": ".npy"}
-BYTES_PER_VOXEL = {".hdf": 12}  # input, output, and what was removed
+SUFFIXES = {"hdf": ".hdf", "tcf": ".TCF", "tif": ".tif", "npy": ".npy", "zarr": ".ome.zarr"}
+BYTES_PER_VOXEL = {".hdf": 12, ".ome.zarr": 6}  # input, output, and what was removed; an image and its coarser levels
+EVIDENCE = "evidence"  # in the folder of previews: what the audit found, in pictures
 AUDITED = 6 * 2**20  # voxels at most
 SHARE = 0.1  # of the run's time, for questioning the network; or, if that is more,
 LEAST, MOST = 10.0, 60.0  # half of it within these, seconds
@@ -26,7 +36,7 @@ LEAST, MOST = 10.0, 60.0  # half of it within these, seconds
 
 def save(path: Path, running: Session) -> None:
     """The model as far as it is trained, with what a resumed training needs."""
-    checkpoint.save(running.snapshot(), path / checkpoint.MODEL_FILE)
+    checkpoint.save(running.snapshot(), path / folder.MODEL_FILE)
     folder.put(path / folder.METRICS, folder.table(running.state.history))
     folder.note(path, f"checkpoint at step {running.state.step}")
 
@@ -34,7 +44,7 @@ def save(path: Path, running: Session) -> None:
 def finish(path: Path, running: Session) -> Model:
     """The finished model, without what only a resumed training needs."""
     model = replace(running.snapshot(), state={})
-    checkpoint.save(model, path / checkpoint.MODEL_FILE)
+    checkpoint.save(model, path / folder.MODEL_FILE)
     folder.put(path / folder.METRICS, folder.table(running.state.history))
     if running.state.history:
         folder.note(path, f"trained {model.step} steps in {running.state.history[-1]['seconds']:.0f} s")
@@ -83,13 +93,15 @@ def suffixes(formats: Sequence[str], noisy: Volume) -> list[str]:
     own = noisy.source.suffix if noisy.source else ".hdf"
     if own.lower() in (".h5", ".hdf5", ".hdf"):
         own = ".hdf"
+    if own.lower() == ".zarr":
+        own = ".ome.zarr"
     fits_tcf = "Z" in noisy.axes and noisy.quantity == "refractive index"
     if own.lower() == ".tcf" and not fits_tcf:
         own = ".tif"
     if "tcf" in formats and not fits_tcf:
         raise UsageError(
             f"[output] formats: tcf holds volumes of refractive index, and {noisy.name} has axes {noisy.axes} and "
-            f"quantity {noisy.quantity!r}; try same, hdf, tif or npy"
+            f"quantity {noisy.quantity!r}; try same, hdf, tif, npy or zarr"
         )
     known = {"same": own, **SUFFIXES}
     return list(dict.fromkeys(own if known[name].lower() == own.lower() else known[name] for name in formats))
@@ -122,18 +134,51 @@ def remedied(volumes: Sequence[Volume]) -> tuple[list[Volume], list[Remedy], tup
     return cleaned, found, tuple(f"{one.original.name}: {one.lattices.sentence}" for one in found)
 
 
-def report(
-    target: Path,
-    pair: tuple[Volume, Volume],
-    statistics: PairStatistics,
-    facts: RunFacts,
-    *,
-    removed: Volume | None = None,
-) -> None:
-    """Previews, and the page that shows them."""
+def versions(settings: Settings) -> dict[str, str]:
+    """What ran, and where."""
+    device = session.device(settings)
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.startswith("cuda") else {}
+    names = ("numpy", "scipy", "h5py", "tifffile", "safetensors")
+    return {
+        "meeum": __version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        **{name: version(name) for name in names},
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        "device": device,
+        "processor": processor(),
+        **gpu,
+    }
+
+
+def report(target: Path, pair: tuple[Volume, Volume], facts: RunFacts, *, cleaning: Remedy | None = None) -> None:
+    """Summary, previews, pictures of what the audit found, and the page that shows them."""
     noisy, clean = pair
-    previews = write_previews(target / folder.PREVIEWS, noisy, clean, overwrite=True)
-    if removed:
-        previews.append(write_removed(target / folder.PREVIEWS, removed, overwrite=True))
+    statistics, pictures = pair_statistics(noisy, clean), target / folder.PREVIEWS
+    told = {"statistics": statistics.as_dict(), **(cleaning.as_dict() if cleaning else {})}
+    summary = json.dumps(told | {"run": _told(facts, noisy)}, indent=2, allow_nan=False)
+    folder.put(target / folder.SUMMARY, summary + "\n")
+    previews = write_previews(pictures, noisy, clean, overwrite=True)
+    if cleaning and cleaning.removed:
+        previews.append(write_removed(pictures, cleaning.removed, overwrite=True))
+    if facts.audit:
+        shutil.rmtree(pictures / EVIDENCE, ignore_errors=True)  # of an earlier audit
+        write_evidence(pictures / EVIDENCE, facts.audit)
     path = target / folder.REPORT
     write_report(path, noisy=noisy, denoised=clean, statistics=statistics, previews=previews, run=facts)
+
+
+def _told(facts: RunFacts, noisy: Volume) -> dict[str, Any]:
+    """What a report needs that lies nowhere else in the folder; `source` is where the input was."""
+    plain: dict[str, Any] = plain_values(
+        {
+            "title": facts.title,
+            "seconds": facts.seconds,
+            "notes": list(facts.notes),
+            "results": list(facts.results),
+            "inputs": [one.as_dict() for one in facts.inputs],
+            "source": str(noisy.source.absolute()) if noisy.source else None,
+            "details": dict(noisy.details),
+        }
+    )
+    return plain

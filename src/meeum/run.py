@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from meeum import api, checkpoint, folder, predict, results, session
-from meeum.auditing import Audit, pair_statistics
+from meeum import api, checkpoint, folder, glimpse, predict, results, session, training
+from meeum.auditing import Audit
 from meeum.auditing.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.ini import to_ini
 from meeum.remedy import Remedy
-from meeum.report import RunFacts
+from meeum.report import RunFacts, file_facts
 from meeum.session import Session
 from meeum.settings import Settings
 from meeum.volume import Volume
@@ -34,6 +34,8 @@ class Event:
     loss: float = float("nan")
     seconds_left: float = float("nan")
     audit: Audit | None = None  # when all is done, of the denoised image
+    progress: training.Progress | None = None  # in training
+    look: glimpse.Look | None = None  # in training: asks what the network makes of a piece, before the next event
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,7 @@ def _open(job: Job, settings: Settings) -> None:
     folder.make(job.folder, overwrite=job.overwrite, resume=job.resume, reads=_sources(job))
     folder.put(job.folder / folder.SETTINGS, to_ini(settings))
     folder.note(job.folder, job.command, name=folder.COMMAND)
-    versions = folder.versions(session.device(settings))
-    folder.put(job.folder / folder.VERSIONS, json.dumps(versions, indent=2) + "\n")
+    folder.put(job.folder / folder.VERSIONS, json.dumps(results.versions(settings), indent=2) + "\n")
     for note in _notes(job):
         folder.note(job.folder, note)
 
@@ -151,14 +152,15 @@ def _train(job: Job) -> Generator[Event, None, Model | None]:
     steps = settings.training.steps or 0
     folder.note(job.folder, f"training {steps} steps in {settings.training.precision} on {session.device(settings)}")
     saved = began = time.monotonic()
-    first = running.state.step
+    first, look = running.state.step, glimpse.through(running, job.volumes[0])
     for progress in running.run():
         now = time.monotonic()
         left = (now - began) / (progress.step - first) * (steps - progress.step)
-        yield Event("train", progress.step / steps, f"step {progress.step}/{steps}", progress.loss, left)
+        share, text = progress.step / steps, f"step {progress.step}/{steps}"
+        yield Event("train", share, text, progress.loss, left, progress=progress, look=look)
         if job.stop():
             results.save(job.folder, running)
-            yield Event("stopped", progress.step / steps, f"stopped after training step {progress.step} of {steps}")
+            yield Event("stopped", share, f"stopped after training step {progress.step} of {steps}")
             return None
         if now - saved > settings.training.checkpoint_minutes * 60:
             results.save(job.folder, running)
@@ -212,10 +214,7 @@ def _conclude(job: Job, clean: Volume, model: Model, *, seconds: float) -> Gener
     folder.note(job.folder, f"audit, {took:.1f} s: {judged.verdict}: {judged.sentence}")
     yield Event("audit", 1.0, f"done ({took:.3g} s)")
     yield Event("report", 0.0)
-    statistics = pair_statistics(job.volumes[0], clean)
-    folder.put(job.folder / folder.SUMMARY, json.dumps({"statistics": statistics.as_dict()} | told, indent=2) + "\n")
-    pair, facts = (job.volumes[0], clean), _facts(job, model, judged, written)
-    results.report(job.folder, pair, statistics, facts, removed=job.removed)
+    results.report(job.folder, (job.volumes[0], clean), _facts(job, model, judged, written), cleaning=job.remedy)
     yield Event("report", 1.0)
     return judged
 
@@ -239,11 +238,13 @@ def _facts(job: Job, model: Model, judged: Audit, written: Sequence[Path]) -> Ru
         title=job.volumes[0].name,
         command=job.command,
         settings=to_ini(model.settings),
-        versions=folder.versions(session.device(model.settings)),
+        versions=results.versions(model.settings),
         seconds=model.history[-1]["seconds"] if model.history else float("nan"),
         metrics=model.history,
         notes=[*([model.reason] if model.reason else []), *_notes(job)],
         results=[str(path.relative_to(job.folder)) for path in written],
         overwrite=True,
         audit=judged,
+        inputs=[file_facts(path) for path in _sources(job)[:1]],
+        report_mb=job.settings.output.report_mb,
     )

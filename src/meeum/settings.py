@@ -22,7 +22,7 @@ Integers = Annotated[tuple[int, ...], Field(min_length=1), BeforeValidator(_spli
 HalfWidths = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), BeforeValidator(_split)]
 Sides = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), BeforeValidator(_split)]
 Numbers = Annotated[tuple[float, ...], Field(min_length=1), BeforeValidator(_split)]
-Format = Literal["same", "hdf", "tcf", "tif", "npy"]
+Format = Literal["same", "hdf", "tcf", "tif", "npy", "zarr"]
 Formats = Annotated[tuple[Format, ...], Field(min_length=1), BeforeValidator(_split)]
 
 
@@ -118,8 +118,10 @@ class PredictionSettings(Section):
 
 class OutputSettings(Section):
     formats: Formats = Field(
-        ("same", "hdf"), description="files to write: same (as the input), hdf (input and output), tcf, tif, npy"
+        ("same", "hdf"), description="files to write: same (as the input), hdf (input and output), tcf, tif, npy, zarr"
     )
+    report_mb: float = Field(40.0, ge=2, description="most megabytes of report.html: larger images are shown in part")
+    live: bool = Field(True, description="show the training in live.html, for at most about a hundredth of its time")
 
 
 class Settings(Section):

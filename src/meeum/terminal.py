@@ -17,10 +17,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from meeum import patches, run, verdicts
+from meeum import live, patches, run, verdicts
 from meeum.auditing import Audit
-from meeum.checkpoint import MODEL_FILE
-from meeum.folder import AUDIT, REPORT, RESULTS, SUMMARY
+from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY
 from meeum.io.files import refuse_output, replacing
 from meeum.noise import Noise, measure
 from meeum.noise.findings import box, percent, things
@@ -47,7 +46,7 @@ def follow(job: Job, *, as_json: bool, quiet_end: bool, strict: bool = False) ->
     """Show a job until its end; the exit code: 0 done, 3 a measure failed (`strict`), 130 interrupted."""
     console = Console(stderr=as_json, markup=False, highlight=False, emoji=False)
     with interruptible() as interrupted:
-        events = run.start(replace(job, stop=lambda: bool(interrupted)))
+        events = live.following(run.start(replace(job, stop=lambda: bool(interrupted))), job)
         last = _bars(events, console) if console.is_terminal else _lines(events, console)
     if last.stage == "stopped":
         console.print(f"{last.text}. To go on:\n  {_command_to_go_on(job)}", soft_wrap=True)

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import typer
 
-from meeum.cli import running, showing  # commands join the application when they are imported
+from meeum.cli import running, showing, viewing  # commands join the application when they are imported
 from meeum.cli.app import app
 from meeum.errors import MeeumError, UsageError
 
-__all__ = ["app", "main", "running", "showing"]
+__all__ = ["app", "main", "running", "showing", "viewing"]
 
 
 def main() -> None:

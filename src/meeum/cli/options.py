@@ -9,7 +9,7 @@ import typer
 
 QUALITIES = {"fast": 1.0, "normal": 5.0, "best": 20.0}
 
-File = Annotated[Path, typer.Argument(help="TCF, HDF5, TIFF or NPY", show_default=False)]
+File = Annotated[Path, typer.Argument(help="TCF, HDF5, TIFF, NPY or OME-Zarr", show_default=False)]
 Files = Annotated[list[Path], typer.Argument(help="one or more images of the same kind", show_default=False)]
 Config = Annotated[Path | None, typer.Option(help="INI file with the settings (see `meeum config --init`)")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of the INI file; repeatable")]
@@ -18,7 +18,7 @@ Trained = Annotated[
 ]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="time to train, in minutes")]
 Quality = Annotated[str | None, typer.Option(help="fast (1 minute), normal (5) or best (20)")]
-Dataset = Annotated[str | None, typer.Option(help="HDF5: which dataset")]
+Dataset = Annotated[str | None, typer.Option(help="HDF5, OME-Zarr: which dataset")]
 Channel = Annotated[int | None, typer.Option(min=0, help="which channel or colour of an image that has several")]
 NoData = Annotated[float | None, typer.Option(help="value (or nan) of voxels that were never measured")]
 JsonTo = Annotated[
@@ -27,6 +27,10 @@ JsonTo = Annotated[
 Projection = Annotated[str | None, typer.Option(help="max: take the maximum projection along z")]
 RemoveLattice = Annotated[
     bool, typer.Option("--remove-lattice", help="take a periodic pattern, if one is measured, out of the image first")
+]
+ReportSize = Annotated[
+    float | None,
+    typer.Option("--report-size", min=2, metavar="MB", help="most megabytes of the report (40 if not given)"),
 ]
 Out = Annotated[Path | None, typer.Option(help="folder of the run", show_default="NAME_meeum")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")]

@@ -9,7 +9,7 @@ import typer
 
 from meeum.cli import options
 from meeum.cli.app import app
-from meeum.cli.words import command, duration, image
+from meeum.cli.words import command, duration, image, report_size
 from meeum.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def denoise(
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
     choose: options.Choose = False,
+    report_mb: options.ReportSize = None,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -39,6 +40,7 @@ def denoise(
     from meeum import folder, request
 
     words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
+    words += report_size(report_mb)
     target = out or Path(f"{folder.name_of(file)}_meeum")
     asked = request.Request((file,), target, command(), config, tuple(words), overwrite=overwrite)
     if choose and (resume or model):

@@ -60,7 +60,8 @@ def audit(
     strict: options.Strict = False,
     json_: options.JsonTo = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for one picture per finding")] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML file with verdicts, pictures and statistics")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file with viewer, verdicts and statistics")] = None,
+    report_mb: options.ReportSize = None,
     dataset: Annotated[str | None, typer.Option(help="HDF5: which dataset is the noisy image")] = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
@@ -71,7 +72,8 @@ def audit(
     from meeum import examination, verdicts
 
     refuse_projection(projection)
-    outputs = examination.Outputs(json_, pictures, report, overwrite)
+    size = {} if report_mb is None else {"report_mb": report_mb}
+    outputs = examination.Outputs(json_, pictures, report, overwrite, **size)
     examination.refuse(outputs, (noisy, denoised, model))
     pair = examination.read_pair(examination.Source(noisy, denoised, dataset, channel, projection, no_data))
     denoise = None
@@ -84,6 +86,20 @@ def audit(
     code = verdicts.conclude(found, written, as_json=json_ == "-", strict=strict)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="the folder of a finished run", show_default=False)],
+    report_mb: options.ReportSize = None,
+    out: Annotated[Path | None, typer.Option(help="HTML file", show_default="RUN/report.html")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace FILE; RUN/report.html always is")] = False,
+) -> None:
+    """Make the report of a finished run anew, from what lies in its folder."""
+    from meeum import reopening
+
+    path = reopening.write(run, out=out, report_mb=report_mb, overwrite=overwrite)
+    typer.echo(f"report  {path} ({path.stat().st_size / 1e6:.3g} MB)")
 
 
 @app.command()

@@ -24,6 +24,10 @@ def image(dataset: str | None, channel: int | None, projection: str | None, remo
     return [f"input.{name}={value}" for name, value in given.items() if value is not None]
 
 
+def report_size(megabytes: float | None) -> list[str]:
+    return [] if megabytes is None else [f"output.report_mb={megabytes:g}"]
+
+
 def refuse_projection(projection: str | None) -> None:
     if projection not in (None, "none", "max"):
         raise UsageError(f"--projection {projection}: known are none, max")

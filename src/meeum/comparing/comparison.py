@@ -12,7 +12,6 @@ from typing import Any
 
 from meeum import api, folder
 from meeum.auditing import psnr
-from meeum.checkpoint import MODEL_FILE
 from meeum.comparing import scores, workers
 from meeum.comparing.columns import COLUMNS
 from meeum.comparing.conclusion import Result, conclude
@@ -20,6 +19,7 @@ from meeum.comparing.grid import Setting
 from meeum.comparing.standings import Standing
 from meeum.comparing.workers import Task
 from meeum.errors import MeeumError, UsageError
+from meeum.folder import MODEL_FILE
 from meeum.noise import Noise
 from meeum.report.comparison import Shown, write_comparison
 from meeum.run import Event

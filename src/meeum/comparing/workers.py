@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from meeum import api, folder, run
-from meeum.checkpoint import MODEL_FILE
 from meeum.comparing import scores
 from meeum.errors import MeeumError
+from meeum.folder import MODEL_FILE
 from meeum.noise import Noise
 from meeum.run import Event, Job
 from meeum.settings import Settings
@@ -81,7 +81,7 @@ def perform(task: Task, stop: Callable[[], bool]) -> Iterator[Event]:
         if not is_trained(task):
             (task.folder / scores.FILE).unlink(missing_ok=True)
             for last in run.start(_job(task, volume, stop)):
-                yield replace(last, audit=None)
+                yield replace(last, audit=None, look=None)  # neither travels between processes
         if last.stage == "stopped":
             return
         yield Event("score", text="estimating the error")

@@ -6,18 +6,17 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.fft
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
-from meeum.auditing.table import DASH, SYMBOLS
+from meeum.auditing.table import SYMBOLS
 from meeum.report.figures import IMAGE_COLORMAP, RESIDUAL_COLORMAP, Limits, VoxelSize, preview
-from meeum.report.html import describe, duration, typeset
+from meeum.report.html import describe
+from meeum.report.templates import render
 from meeum.volume import Region, Volume
 
 Array = NDArray[Any]
@@ -59,10 +58,8 @@ def write_comparison(
     path: Path, told: Mapping[str, Any], *, noisy: Volume, shown: Sequence[Shown], asks: Mapping[str, str], command: str
 ) -> None:
     """Write the page of a comparison that is `told` in plain values, as its JSON; `asks` says what each column is."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"typeset": typeset, "number": number, "duration": duration}
-    text = files("meeum.report").joinpath("comparison.html.jinja").read_text(encoding="utf-8")
-    page = environment.from_string(text).render(
+    page = render(
+        "comparison.html.jinja",
         told=told,
         image=describe(noisy),
         rows=_rows(noisy, shown),
@@ -74,11 +71,6 @@ def write_comparison(
     partial = path.with_name(path.name + ".partial")
     partial.write_text(page, encoding="utf-8")
     partial.replace(path)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """So many significant digits; a dash where there is no number."""
-    return DASH if value is None else f"{value:.{digits}g}"
 
 
 def _rows(noisy: Volume, shown: Sequence[Shown]) -> list[tuple[str, str, list[Figure | None]]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from meeum.auditing import Audit, Finding, Picture
 from meeum.errors import UsageError
@@ -21,6 +24,30 @@ HALO, STROKE = (20, 20, 20), (255, 255, 255)
 
 Plane = NDArray[Any]
 Marks = Sequence[tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A finding's picture as PNG."""
+
+    verdict: str
+    title: str
+    png: bytes = field(repr=False)
+
+
+def evidence(audit: Audit, *, most: int) -> list[Evidence]:
+    """Pictures of the gravest findings that did not pass."""
+    return [Evidence(one.verdict, _title(one, what), _png(one, what)) for one, what in shown(audit, most=most)]
+
+
+def kept(folder: Path, *, most: int) -> list[Evidence]:
+    """The same from a folder of `write_evidence`: each file says whose picture it is."""
+    found = []
+    for path in sorted(folder.glob("*.png")):
+        with Image.open(path) as image:
+            told = image.info
+        found.append(Evidence(told.get("Comment", "pass"), told.get("Title", path.stem), path.read_bytes()))
+    return [one for one in found if one.verdict != "pass"][:most]
 
 
 def shown(audit: Audit, *, most: int | None = None) -> list[tuple[Finding, Picture]]:
@@ -45,9 +72,22 @@ def write_evidence(folder: Path, audit: Audit, *, overwrite: bool = False) -> li
     for number, (finding, picture) in enumerate(shown(audit), 1):
         path = folder / f"{number:02d}_{finding.measure.replace(' ', '_')}.png"
         with replacing(path, overwrite=overwrite) as temporary:
-            draw(picture).save(temporary, format="PNG")
+            temporary.write_bytes(_png(finding, picture))
         written.append(path)
     return written
+
+
+def _title(finding: Finding, picture: Picture) -> str:
+    return f"{finding.title}: {picture.title}"
+
+
+def _png(finding: Finding, picture: Picture) -> bytes:
+    """The file says of itself what it shows, so that a report can be made of it again."""
+    facts, file = PngInfo(), io.BytesIO()
+    facts.add_itxt("Title", _title(finding, picture))
+    facts.add_itxt("Comment", finding.verdict)
+    draw(picture).save(file, format="PNG", pnginfo=facts)
+    return file.getvalue()
 
 
 def draw(picture: Picture) -> Image.Image:

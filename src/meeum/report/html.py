@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import base64
-import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-
-from meeum.auditing import Audit, Finding, PairStatistics, Picture, rows
+from meeum.auditing import Audit, PairStatistics, rows
 from meeum.auditing.table import SYMBOLS, sigma, table
 from meeum.errors import UsageError
-from meeum.report import curve, evidence
-from meeum.report.previews import Preview
+from meeum.noise import Noise
+from meeum.report import curves, evidence, panels, places, scene, viewer
+from meeum.report.autocorrelation import lags
+from meeum.report.previews import Preview, windows
+from meeum.report.provenance import FileFacts
+from meeum.report.templates import asset, duration, render
+from meeum.settings import OutputSettings
 from meeum.volume import Volume
 
 PICTURES = 8  # of the audit, at most
+SHARE = 0.25  # of the file's size that pictures may take: the rest is the viewer's
+ROOM = 100_000  # bytes, for what the viewer is told besides the images
+ON_PAPER = ("XY", "removed")  # what is shown where no script runs: the other planes lie in previews/
+HERE = "<!-- the viewer -->"
+PARTS = {
+    "viewer": "Viewer",
+    "audit": "Audit",
+    "statistics": "Statistics before and after",
+    "noise": "Noise",
+    "training": "Training",
+    "notes": "Chosen, assumed and noticed",
+    "provenance": "How it was made",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,14 @@ class RunFacts:
     results: Sequence[str] = ()  # names of the files written
     overwrite: bool = False  # whether files of an earlier run may be replaced
     audit: Audit | None = None
+    inputs: Sequence[FileFacts] = ()
+    evidence: Path | None = None  # folder of the audit's pictures, where the audit itself has none any more
+    report_mb: float = OutputSettings().report_mb  # the file's size at most, 10^6 bytes
+
+    @property
+    def noise(self) -> Noise | None:
+        """As the audit measured it, or was told."""
+        return self.audit.noise if self.audit else None
 
 
 @dataclass(frozen=True)
@@ -55,49 +77,98 @@ def write_report(
     previews: Sequence[Preview],
     run: RunFacts,
 ) -> None:
-    """Write `path`: pictures, statistics, training curve and how the run was made, all in one file."""
+    """Write `path`: viewer, verdicts, statistics, spectra, curves and how the run was made, all in one file."""
     if path.exists() and not run.overwrite:
         raise UsageError(f"{path}: exists already; give another folder, or --overwrite to replace it")
-    text = _template().render(
-        run=run,
-        duration=duration(run.seconds),
-        image=describe(noisy),
-        warnings=_warnings(noisy, denoised, statistics, run),
-        planes=_planes(previews),
-        statistics=statistics,
-        tables=[(group, list(lines)) for group, lines in groupby(rows(statistics), lambda row: row.group)],
-        audit=run.audit,
-        symbols=SYMBOLS,
-        sigma=sigma(run.audit) if run.audit else "",
-        verdicts=table(run.audit) if run.audit else [],
-        evidence=[_evidence(*pair) for pair in evidence.shown(run.audit, most=PICTURES)] if run.audit else [],
-        curve=curve.loss_curve(run.metrics),
-        canvas=curve,
-    )
+    context = _of_run(run) | _of_pair(noisy, denoised, run) | _of_statistics(statistics)
+    notes = _warnings(noisy, denoised, statistics, run)
+    parts = {name: words for name, words in PARTS.items() if _has(name, run, notes)}
+    pictures = _pictures(previews, run)
+    text = render("template.html.jinja", **context, **pictures, run=run, warnings=notes, parts=parts, viewer=HERE)
+    before, _, after = text.partition(HERE)
+    taken = len(before.encode()) + len(after.encode()) + len(viewer.fragment({}).encode()) + ROOM
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines((before, _viewer(noisy, denoised, run, most_bytes=int(run.report_mb * 1e6) - taken), after))
     partial.replace(path)
 
 
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["typeset"] = typeset
-    return environment.from_string(files("meeum.report").joinpath("template.html.jinja").read_text(encoding="utf-8"))
+def _viewer(noisy: Volume, denoised: Volume, run: RunFacts, *, most_bytes: int) -> str:
+    limits, residual_limit = windows(noisy, denoised)
+    told = scene.embedded(
+        noisy,
+        denoised,
+        limits=limits,
+        residual_limit=residual_limit,
+        spots=places.spots(run.audit),
+        most_bytes=most_bytes,
+    )
+    return viewer.fragment(told)
 
 
-def _planes(previews: Sequence[Preview]) -> list[tuple[str, list[_Picture]]]:
-    """Pictures as data URIs, those of one plane together."""
-    return [(plane, [_picture(item) for item in items]) for plane, items in groupby(previews, lambda item: item.plane)]
+def _has(part: str, run: RunFacts, notes: Sequence[str]) -> bool:
+    """Whether there is anything to be said in a part of the page."""
+    absent = {"audit": run.audit is None, "training": not (run.metrics or run.settings), "notes": not notes}
+    return not absent.get(part, False)
 
 
-def _picture(item: Preview) -> _Picture:
-    return _Picture(item.kind, item.title, _uri(item.path.read_bytes()))
+def _of_run(run: RunFacts) -> dict[str, Any]:
+    scripts = "".join(f"<script>\n{asset(name)}</script>\n" for name in ("curves.js", "page.js"))
+    audit = run.audit
+    return {
+        "style": asset("page.css"),
+        "scripts": scripts,
+        "duration": duration(run.seconds),
+        "audit": audit,
+        "symbols": SYMBOLS,
+        "sigma": sigma(audit) if audit else "",
+        "verdict_line": places.verdict_line(audit) if audit else "",
+        "verdicts": [
+            (line, places.jumps(one, audit.noisy.axes)) for line, one in zip(table(audit), audit.graded, strict=True)
+        ]
+        if audit
+        else [],
+        "at_once": places.AT_ONCE,
+        "training": [(one, curves.draw(one)) for one in curves.training(run.metrics)],
+        "canvas": curves,
+    }
 
 
-def _evidence(finding: Finding, picture: Picture) -> _Picture:
-    file = io.BytesIO()
-    evidence.draw(picture).save(file, format="PNG")
-    return _Picture(finding.verdict, f"{finding.title}: {picture.title}", _uri(file.getvalue()))
+def _of_pair(noisy: Volume, denoised: Volume, run: RunFacts) -> dict[str, Any]:
+    charts = curves.correlations(lags(noisy, denoised, run.noise))
+    return {
+        "image": describe(noisy),
+        "spectra": panels.spectra(noisy, denoised, noise=run.noise, audit=run.audit),
+        "correlations": [(one, curves.draw(one)) for one in charts],
+    }
+
+
+def _of_statistics(statistics: PairStatistics) -> dict[str, Any]:
+    tables = [(group, list(lines)) for group, lines in groupby(rows(statistics), lambda row: row.group)]
+    return {"statistics": statistics, "tables": tables}
+
+
+def _pictures(previews: Sequence[Preview], run: RunFacts) -> dict[str, Any]:
+    """Pictures of what was found, the gravest first, and of the middle plane, as far as they fit into their share."""
+    left = SHARE * run.report_mb * 1e6
+    shown = [_Picture(one.verdict, one.title, _uri(one.png)) for one in _evidence(run)]
+    fitting, planes = list[_Picture](), list[tuple[str, list[_Picture]]]()
+    for picture in shown:
+        left -= len(picture.uri)
+        fitting += [picture] if left > 0 else []
+    for plane, items in groupby(previews, lambda item: item.plane):
+        group = [_Picture(item.kind, item.title, _uri(item.path.read_bytes())) for item in items]
+        wanted = any(word in (group[0].kind, *plane.replace(",", "").split()) for word in ON_PAPER)
+        if wanted and sum(len(picture.uri) for picture in group) < left:
+            left -= sum(len(picture.uri) for picture in group)
+            planes.append((plane, group))
+    return {"evidence": fitting, "left_out": len(shown) - len(fitting), "planes": planes}
+
+
+def _evidence(run: RunFacts) -> list[evidence.Evidence]:
+    if run.evidence:
+        return evidence.kept(run.evidence, most=PICTURES)
+    return evidence.evidence(run.audit, most=PICTURES) if run.audit else []
 
 
 def _uri(png: bytes) -> str:
@@ -127,20 +198,3 @@ def describe(volume: Volume) -> dict[str, str]:
     if volume.frame_interval_s is not None:
         facts["Frame interval"] = f"{volume.frame_interval_s:.4g} s"
     return facts
-
-
-def typeset(number: str) -> str:
-    """A number with a true minus and times sign; words stay."""
-    return number if number.startswith("undefined") else number.replace("-", "−").replace("x ", "× ")
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: 42 s, 3 min 05 s, 2 h 10 min."""
-    if not math.isfinite(seconds):
-        return "not recorded"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.3g} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -104,6 +104,13 @@ def _save(picture: Image.Image, path: Path, *, overwrite: bool) -> None:
     partial.replace(path)
 
 
+def windows(noisy: Volume, denoised: Volume) -> tuple[Limits, float]:
+    """Limits that noisy and denoised share in the middle planes, and that of their difference to both sides of 0."""
+    frames = sorted({0, noisy.frame_count - 1})
+    views = [view for index in frames for view in _slices(noisy.frame(index), denoised.frame(index))]
+    return shared_limits(views), residual_limits(views)[1]
+
+
 def shared_limits(views: Sequence[_View]) -> Limits:
     """What the denoised image spans (0.1-99.9 percentiles and a tenth more), a quarter of the noisy span at least."""
     low, high = _percentiles([view.denoised for view in views])
@@ -138,6 +145,14 @@ def _all_views(noisy: Volume, denoised: Volume) -> list[_View]:
 
 def _frame_views(noisy: Volume, denoised: Volume) -> list[_View]:
     """Middle planes and projection of one frame, (Y, X) or (Z, Y, X)."""
+    views = _slices(noisy, denoised)
+    if len(views) == 1:
+        return views
+    return [*views, _View("max", "maximum along z", _projected(noisy), _projected(denoised), views[0].voxel_size)]
+
+
+def _slices(noisy: Volume, denoised: Volume) -> list[_View]:
+    """Middle planes of one frame: one of (Y, X), three of (Z, Y, X)."""
     if "Z" not in noisy.axes or noisy.shape[0] == 1:
         flat = (slice(None),) * len(noisy.axes)
         size = noisy.voxel_size_um
@@ -150,7 +165,6 @@ def _frame_views(noisy: Volume, denoised: Volume) -> list[_View]:
         _view("xy", f"XY at z = {z}", pair, (slice(z, z + 1), whole, whole), known["xy"]),
         _view("xz", f"XZ at y = {y}", pair, (whole, slice(y, y + 1), whole), known["xz"]),
         _view("yz", f"YZ at x = {x}", pair, (whole, whole, slice(x, x + 1)), known["yz"]),
-        _View("max", "maximum along z", _projected(noisy), _projected(denoised), known["xy"]),
     ]
 
 

@@ -31,7 +31,7 @@ def embedded(
     most_bytes: int = MOST_BYTES,
 ) -> Scene:
     """A scene that holds its images, as much of them as fits into `most_bytes`: the middle, at full resolution."""
-    images = _named(noisy, denoised)
+    images = named(noisy, denoised)
     part = choose(noisy, int(most_bytes / BYTES_PER_VOXEL / len(images)))
     scene = _described(noisy, part, limits=limits, residual_limit=residual_limit, spots=spots)
     packed = {name: {"title": name, **pack(*read(volume, part))} for name, volume in images.items()}
@@ -44,11 +44,12 @@ def served(
     """A scene whose planes are asked for one by one, as float32."""
     scene = _described(noisy, choose(noisy), limits=limits, residual_limit=residual_limit, spots=spots)
     asked = {"scale": None, "offset": 0.0, "no_data": None, "exact": True}
-    images = {name: {"title": name, **asked} for name in _named(noisy, denoised)}
+    images = {name: {"title": name, **asked} for name in named(noisy, denoised)}
     return {**scene, "source": "served", "images": images}
 
 
-def _named(noisy: Volume, denoised: Volume | None) -> dict[str, Volume]:
+def named(noisy: Volume, denoised: Volume | None) -> dict[str, Volume]:
+    """The images of a scene by name; UsageError unless their shapes agree."""
     if denoised is None:
         return {"noisy": noisy}
     if denoised.shape != noisy.shape:

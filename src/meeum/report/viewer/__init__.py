@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from cmap import Colormap
 
 from meeum.report.figures import RESIDUAL_COLORMAP
+from meeum.report.templates import safe_json
 
 COLORMAPS = {name: name for name in ("viridis", "cividis", "gray", "magma")} | {"residual": RESIDUAL_COLORMAP}
 SCRIPTS = (  # in the order in which they are read; all are one scope
@@ -86,9 +86,7 @@ def colour_table(colormap: str) -> str:
 
 
 def _json(name: str, content: Mapping[str, Any]) -> str:
-    """JSON that cannot end its own element."""
-    text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>'
+    return f'<script type="application/json" id="{name}">{safe_json(content)}</script>'
 
 
 def _text(name: str) -> str:

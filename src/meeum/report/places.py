@@ -1,0 +1,78 @@
+"""Where the audit found something: places a reader can jump to, and the verdict in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from meeum.auditing import Audit, Finding, Place, Verdict
+from meeum.auditing.judge import ORDER
+
+AT_ONCE = 4  # places of a finding that are shown without asking
+NAMED = 5  # findings of a verdict that are named in one sentence
+OBJECTIONS: dict[Verdict, str] = {"fail": "failed", "warn": "worth a warning"}
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A place as the viewer takes it, "t,z,y,x", and in words."""
+
+    at: str
+    words: str
+
+
+def jumps(finding: Finding, axes: str) -> list[Jump]:
+    """Every place of a finding; `axes` of the image."""
+    return [Jump(",".join(map(str, _at(place))), _words(place, axes)) for place in finding.places]
+
+
+def spots(audit: Audit | None) -> list[dict[str, Any]]:
+    """The places of all findings that did not pass, the gravest first, as the viewer's scene takes them."""
+    if audit is None:
+        return []
+    return [
+        {"label": finding.title, "verdict": finding.verdict, "at": list(_at(place))}
+        for finding in audit.graded
+        if finding.verdict != "pass"
+        for place in finding.places
+    ]
+
+
+def verdict_line(audit: Audit) -> str:
+    """What failed and what is worth a warning, by name; else that nothing was found."""
+    if not audit.findings:
+        return f"Nothing could be judged: {audit.reason.rstrip('.')}."
+    objections = [f"{word}: {_named(audit, verdict)}" for verdict, word in OBJECTIONS.items() if audit.counts[verdict]]
+    numbers, (*_, unsure, passed) = audit.counts, ORDER
+    rest = [f"{numbers[passed]} measures passed"]
+    if numbers[unsure]:
+        rest.append(f"{numbers[unsure]} could not be told")
+    if not objections:
+        return f"No damage was found: {', '.join(rest)}."
+    told = "; ".join([*objections, ", ".join(rest)])
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _named(audit: Audit, verdict: Verdict) -> str:
+    """Titles of the findings of one verdict, without what is said in brackets; only so many of a long list."""
+    titles = [one.title.partition(" (")[0] for one in audit.graded if one.verdict == verdict]
+    named, rest = titles[:NAMED], titles[NAMED:]
+    return ", ".join(named) + (f" and {len(rest)} more" if rest else "")
+
+
+def _at(place: Place) -> tuple[int, int, int, int]:
+    """Frame and voxel; 0 along an axis that is missing."""
+    z, y, x = _padded([round(at) for at in place.centre])
+    return place.frame, z, y, x
+
+
+def _padded(centre: Sequence[int]) -> tuple[int, int, int]:
+    z, y, x = (*[0] * (3 - len(centre)), *centre)
+    return z, y, x
+
+
+def _words(place: Place, axes: str) -> str:
+    spatial = axes.removeprefix("T").lower()
+    where = ", ".join(f"{letter} {at:.0f}" for letter, at in zip(spatial, place.centre, strict=False))
+    return f"frame {place.frame}, {where}" if axes.startswith("T") else where

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from peers import append, machine, recorded
+from PIL import Image
 from results import options, start
 
 from meeum import api
@@ -83,7 +84,7 @@ def keep(picture, path, wanted):
     """A small figure: a palette of 128 colours is enough."""
     if wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draw(picture).quantize(128).save(path, optimize=True)
+        draw(picture).quantize(255, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def tables(records):

@@ -1,4 +1,4 @@
-"""Pictures of what a person sees of a run: the report in light and dark, the page of a training, the served viewer.
+"""Pictures of what a person sees of a run: its report, and the same run in the served viewer.
 
 python bench/screenshots.py --run demo/run --out docs/pictures
 
@@ -27,14 +27,10 @@ def main():
     with sync_playwright() as playwright, served(args.run) as address:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         report = (args.run / "report.html").resolve()
-        for name, where, scheme in (
-            ("report", report.as_uri(), "light"),
-            ("report-dark", report.as_uri(), "dark"),
-            ("view", address, "light"),
-        ):
-            took = shoot(browser, where, args.out / f"{name}.png", scheme=scheme, args=args)
-            size = f", {report.stat().st_size / 1e6:.1f} MB" if where == report.as_uri() else ""
-            print(f"{name}: ready after {1000 * took:.0f} ms{size}")
+        for name, where in (("report", report.as_uri()), ("view", address)):
+            took = shoot(browser, where, args.out / f"{name}.png", args)
+            print(f"{name}: ready after {1000 * took:.0f} ms")
+        print(f"{report.name}: {report.stat().st_size / 1e6:.1f} MB")
         browser.close()
 
 
@@ -42,6 +38,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=Path("demo/run"), help="the folder of a finished run")
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    parser.add_argument("--scheme", default="light", choices=["light", "dark"])
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--height", type=int, default=900)
     return parser.parse_args()
@@ -56,16 +53,16 @@ def served(run):
         process.terminate()
 
 
-def shoot(browser, where, path, *, scheme, args):
+def shoot(browser, where, path, args):
     """A picture of the top of a page; seconds until its viewer was drawn."""
-    page = browser.new_page(viewport={"width": args.width, "height": args.height}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": args.width, "height": args.height}, color_scheme=args.scheme)
     began = time.monotonic()
     page.goto(where)
     page.evaluate(READY)
     took = time.monotonic() - began
     page.wait_for_timeout(300)
     page.screenshot(path=path)
-    Image.open(path).quantize(255).save(path, optimize=True)
+    Image.open(path).convert("RGB").save(path, optimize=True)
     page.close()
     return took
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+from PIL import Image
 
 from meeum.auditing.table import SYMBOLS
 from meeum.report.figures import IMAGE_COLORMAP, RESIDUAL_COLORMAP, Limits, VoxelSize, preview
@@ -189,5 +190,6 @@ def _figures(
 def _figure(values: Array, title: str, colormap: str, limits: Limits, unit: str, voxel_size: VoxelSize) -> Figure:
     picture = preview(values, colormap=colormap, limits=limits, title=title, unit_label=unit, voxel_size=voxel_size)
     file = io.BytesIO()
-    picture.quantize(255).save(file, format="PNG", optimize=True)  # a page holds dozens of them
+    few = picture.quantize(255, Image.Quantize.MAXCOVERAGE)  # a page holds dozens of them; rare colours stay
+    few.save(file, format="PNG", optimize=True)
     return Figure(title, f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}")

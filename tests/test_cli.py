@@ -19,7 +19,7 @@ import torch
 from command import TINY, TINY_2D, TWO_STEPS, Outcome, call
 
 import meeum
-from meeum import api, demonstration, io, phantom
+from meeum import api, cli, demonstration, io, phantom
 from meeum.checkpoint import weights_equal
 from meeum.ini import read_ini
 from meeum.settings import Settings
@@ -614,3 +614,16 @@ def test_mistyped_commands_are_usage_errors() -> None:
         assert outcome.code == 2
         assert "Traceback" not in outcome.err
         assert outcome.out == ""
+
+
+def test_threads_wait_politely_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["meeum", "--help"])
+    for told, kept in (({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)):
+        for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+            monkeypatch.setenv(name, "")  # so that it is put back as it was
+            monkeypatch.delenv(name)
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert os.environ.get("GOMP_SPINCOUNT") == kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from itertools import pairwise
 
@@ -15,8 +16,12 @@ from meeum.errors import MeeumError, UsageError
 __all__ = ["app", "main", "running", "showing", "viewing"]
 
 
+SPINS = "1000"  # how long a thread waits for the others before it lets somebody else use the core (docs/log.md)
+
+
 def main() -> None:
     """Entry point: 0 done, 1 failed, 2 usage, 3 damage found (--strict), 130 interrupted."""
+    _wait_politely()
     try:
         app()
     except MeeumError as error:
@@ -26,6 +31,12 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}", 1)
+
+
+def _wait_politely() -> None:
+    """GNU OpenMP's threads spin for milliseconds; beside other work training is then ten times slower."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _complain(message: str, code: int) -> None:

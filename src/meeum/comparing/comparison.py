@@ -28,6 +28,7 @@ from meeum.volume import Volume
 
 GRID, JSON, TABLE, PAGE = "grid.json", "comparison.json", "comparison.csv", "comparison.html"
 VERSION = 1  # of grid.json
+REPORT_MB = 8.0  # of a run's report at most: there are dozens of them
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _seeded(settings: Settings, seed: int) -> Settings:
     """With the seed, and with results in the format that pictures and scores are read from."""
     formats = tuple(dict.fromkeys(("hdf", *(one for one in settings.output.formats if one != "same"))))
     seeded = settings.changed("training", seed=settings.training.seed + seed)
-    return seeded.changed("output", formats=formats)
+    return seeded.changed("output", formats=formats, report_mb=min(REPORT_MB, settings.output.report_mb))
 
 
 def check(plan: Plan) -> None:

@@ -20,11 +20,9 @@ from meeum.volume import Volume
 LOOKS, PAGES = 0.007, 0.003  # shares of the training time for questioning the network and for writing the page
 ADVANCE = 0.1  # seconds, for the first pages of a short training
 BETWEEN = 3.0  # seconds between two pages at least
-VOXELS, FEW = (
-    {2: 2**16, 3: 2**18},
-    {2: 2**14, 3: 2**16},
-)  # of the piece, by spatial axes; few in a training shorter than
-SHORT = 120.0  # seconds at most
+VOXELS = {2: 2**16, 3: 2**18}  # of the piece that is looked at, by the number of spatial axes
+FEW = {2: 2**14, 3: 2**16}  # the same in a training of less than
+SHORT = 120.0  # seconds
 FIRST = 0.5  # training steps that a first look at a few voxels takes about; later ones are timed
 WORDS = {
     "train": "Training",

@@ -38,7 +38,10 @@ def browser() -> Iterator[Any]:
         path = next(filter(None, map(shutil.which, NAMES)), None)
         if path is None and not Path(playwright.chromium.executable_path).exists():
             pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed, nor playwright's own")
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except api.Error as problem:  # libraries of the system that it needs, say
+            pytest.skip(f"the browser does not start here: {problem.message.splitlines()[0]}")
         yield found
         found.close()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from meeum.api import image
 from meeum.auditing import Audit
 from meeum.io.files import replacing
-from meeum.report import places, scene, viewer
-from meeum.report.previews import windows
+from meeum.report import viewer
+from meeum.report.html import shown
 from meeum.volume import LazyArray, Volume
 
 HEIGHT = 760  # pixels of the frame in a notebook
@@ -51,14 +51,5 @@ def view(
     """
     before = image(noisy)
     after = None if clean is None else image(clean)
-    *_, last = scene.named(before, after).values()
-    limits, residual_limit = windows(before, last)
-    shown = scene.embedded(
-        before,
-        after,
-        limits=limits,
-        residual_limit=residual_limit,
-        spots=places.spots(audit),
-        most_bytes=int(most_mb * 1e6),
-    )
-    return View(viewer.page(shown, title=before.name), height)
+    told = shown(before, after, audit, most_bytes=int(most_mb * 1e6))
+    return View(viewer.page(told, title=before.name), height)

@@ -87,23 +87,25 @@ def write_report(
     text = render("template.html.jinja", **context, **pictures, run=run, warnings=notes, parts=parts, viewer=HERE)
     before, _, after = text.partition(HERE)
     taken = len(before.encode()) + len(after.encode()) + len(viewer.fragment({}).encode()) + ROOM
+    told = shown(noisy, denoised, run.audit, most_bytes=int(run.report_mb * 1e6) - taken)
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8") as file:
-        file.writelines((before, _viewer(noisy, denoised, run, most_bytes=int(run.report_mb * 1e6) - taken), after))
+        file.writelines((before, viewer.fragment(told), after))
     partial.replace(path)
 
 
-def _viewer(noisy: Volume, denoised: Volume, run: RunFacts, *, most_bytes: int) -> str:
-    limits, residual_limit = windows(noisy, denoised)
-    told = scene.embedded(
+def shown(noisy: Volume, denoised: Volume | None, audit: Audit | None, *, most_bytes: int) -> scene.Scene:
+    """What a viewer is told of a pair, or of one image: windows, what an audit found, and the images themselves."""
+    *_, last = scene.named(noisy, denoised).values()
+    limits, residual_limit = windows(noisy, last)
+    return scene.embedded(
         noisy,
         denoised,
         limits=limits,
         residual_limit=residual_limit,
-        spots=places.spots(run.audit),
+        spots=places.spots(audit),
         most_bytes=most_bytes,
     )
-    return viewer.fragment(told)
 
 
 def _has(part: str, run: RunFacts, notes: Sequence[str]) -> bool:

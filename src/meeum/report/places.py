@@ -24,7 +24,7 @@ class Jump:
 
 def jumps(finding: Finding, axes: str) -> list[Jump]:
     """Every place of a finding; `axes` of the image."""
-    return [Jump(",".join(map(str, _at(place))), _words(place, axes)) for place in finding.places]
+    return [Jump(",".join(map(str, at(place.frame, place.centre))), _words(place, axes)) for place in finding.places]
 
 
 def spots(audit: Audit | None) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def spots(audit: Audit | None) -> list[dict[str, Any]]:
     if audit is None:
         return []
     return [
-        {"label": finding.title, "verdict": finding.verdict, "at": list(_at(place))}
+        {"label": finding.title, "verdict": finding.verdict, "at": list(at(place.frame, place.centre))}
         for finding in audit.graded
         if finding.verdict != "pass"
         for place in finding.places
@@ -61,15 +61,10 @@ def _named(audit: Audit, verdict: Verdict) -> str:
     return ", ".join(named) + (f" and {len(rest)} more" if rest else "")
 
 
-def _at(place: Place) -> tuple[int, int, int, int]:
-    """Frame and voxel; 0 along an axis that is missing."""
-    z, y, x = _padded([round(at) for at in place.centre])
-    return place.frame, z, y, x
-
-
-def _padded(centre: Sequence[int]) -> tuple[int, int, int]:
-    z, y, x = (*[0] * (3 - len(centre)), *centre)
-    return z, y, x
+def at(frame: int, centre: Sequence[float]) -> tuple[int, int, int, int]:
+    """Frame and voxel: t, z, y, x; 0 along an axis that is missing."""
+    z, y, x = (*[0] * (3 - len(centre)), *(round(one) for one in centre))
+    return frame, z, y, x
 
 
 def _words(place: Place, axes: str) -> str:

@@ -13,7 +13,7 @@ from meeum import io
 from meeum.errors import UsageError
 from meeum.folder import AUDIT, COMMAND, LIVE, REPORT, RESULTS
 from meeum.io import h5file
-from meeum.report import scene, viewer
+from meeum.report import places, scene, viewer
 from meeum.serving import window
 from meeum.serving.planes import Images, dimensions
 from meeum.volume import Volume
@@ -135,15 +135,11 @@ def _spots(folder: Path) -> list[dict[str, Any]]:
         return []
     found = json.loads(path.read_text(encoding="utf-8")).get("findings", [])
     return [
-        {"label": one["title"], "verdict": one["verdict"], "at": [place["frame"], *_padded(place["centre"])]}
+        {"label": one["title"], "verdict": one["verdict"], "at": list(places.at(place["frame"], place["centre"]))}
         for one in found
         if one["verdict"] != "pass"
         for place in one.get("places", [])
     ]
-
-
-def _padded(centre: Sequence[float]) -> list[int]:
-    return [*[0] * (3 - len(centre)), *(round(at) for at in centre)]
 
 
 def _viewer(title: str, images: Images, spots: Sequence[Mapping[str, Any]]) -> bytes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from meeum.errors import MeeumError, UsageError
+
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds after which a removed folder is looked for again
 
 
 @contextmanager
@@ -50,10 +53,14 @@ def _put(new: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    if not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    for pause in PAUSES:  # threads of a writer that failed may go on putting chunks there for a moment
+        shutil.rmtree(path, ignore_errors=True)
+        time.sleep(pause)
+        if not path.exists():
+            return
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -1,12 +1,16 @@
 """The lab note's six questions, asked of phantoms and of a real tomogram.
 
 python bench/findings.py --data ../shared/data                     # appends to bench-findings.jsonl
+python bench/findings.py --tomograms tomograms --image tomograms --question 3 --seeds 0
 python bench/findings.py --table bench-findings.jsonl --keep       # into docs/findings.md
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import scipy.io
 import torch
 from peers import append, machine, recorded
 from PIL import Image
@@ -20,8 +24,10 @@ from meeum.asking.questions import QUESTIONS
 from meeum.auditing import Picture
 from meeum.auditing.finding import plain_values
 from meeum.report.evidence import draw
+from meeum.volume import Volume
 
 FIGURES = Path(__file__).parents[1] / "docs" / "findings"
+IMAGES = ["phantom", "hl60", "tomograms"]
 
 
 def main():
@@ -31,11 +37,12 @@ def main():
 def parse():
     parser = options(__doc__, "findings", page="findings.md")
     parser.add_argument("--data", type=Path, help="folder that holds hl60/: asks of the real tomogram too")
+    parser.add_argument("--tomograms", type=Path, help="folder of HT-2H tomograms (README.md here says whose)")
     parser.add_argument("--question", nargs="+", type=int, default=sorted(QUESTIONS), choices=sorted(QUESTIONS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=experiments.STEPS)
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16: one for all trainings")
-    parser.add_argument("--image", nargs="+", default=["phantom", "hl60"], choices=["phantom", "hl60"])
+    parser.add_argument("--image", nargs="+", default=IMAGES, choices=IMAGES)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -59,10 +66,23 @@ def run(args):
 
 
 def images(args):
-    found = {"phantom": lambda: None}
-    if args.data:
-        found["hl60"] = lambda: experiments.examined(api.read(args.data / "hl60" / "hl60_noisy_odt_0.h5"))
-    return [(name, make) for name, make in found.items() if name in args.image]
+    found = []
+    if "phantom" in args.image:
+        found.append(("phantom", lambda: None))
+    if "hl60" in args.image and args.data:
+        found.append(("hl60", lambda: experiments.examined(api.read(args.data / "hl60" / "hl60_noisy_odt_0.h5"))))
+    if "tomograms" in args.image and args.tomograms:
+        found += [(path.stem, partial(tomogram, path)) for path in sorted(args.tomograms.glob("*.mat"))]
+    return found
+
+
+def tomogram(path):
+    """A volume as the Bacteria Classifier's repository stores it: `data`, (Y, X, Z), refractive index."""
+    values = np.ascontiguousarray(scipy.io.loadmat(path)["data"].transpose(2, 0, 1), dtype=np.float32)
+    size = (0.2, 0.1, 0.1)
+    return experiments.examined(
+        Volume(values, "ZYX", voxel_size_um=size, quantity="refractive index", medium_index=1.3374, source=path)
+    )
 
 
 def one(args, bench, image, head):
@@ -72,7 +92,8 @@ def one(args, bench, image, head):
             print(f"{head['question']} {head['image']} seed {head['seed']}: {told}", flush=True)
         elif isinstance(told, Picture):
             count += 1
-            keep(told, FIGURES / f"q{head['question']}_{head['image']}_{count}.png", head["seed"] == args.seeds[0])
+            wanted = head["seed"] == args.seeds[0] and head["image"] in ("phantom", "hl60")  # no licence: not shown
+            keep(told, FIGURES / f"q{head['question']}_{head['image']}_{count}.png", wanted)
         else:
             rows.append(plain_values(told))
     facts = {"precision": bench.precision, "cpu_seconds": time.process_time() - began, "machine": machine()}

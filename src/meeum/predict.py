@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from meeum import band, views
+from meeum import band, means, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import place
@@ -86,6 +86,8 @@ def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterato
             done += values.size
             if done % frame.size:
                 yield done / result.size
+        if model.settings.prediction.keep_means:
+            means.keep(frame, volume.frame(index), model.settings.prediction.keep_means)
         _limit_band(frame, volume.frame(index), model)
         yield done / result.size
 

@@ -16,6 +16,7 @@ UNLIKE = 0.1  # difference of correlations that is not chance
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth
+MEANS = {2: 0.0, 3: 5.0}  # voxels: over longer distances a network's error is larger than the noise's mean
 BATCH = {2: 4, 3: 1}  # patches, each with z and -z
 
 
@@ -49,6 +50,8 @@ def route(
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
     settings = _flipped(settings, not directions and voxels < FLIPPED)
+    if settings.prediction.keep_means is None:
+        settings = settings.changed("prediction", keep_means=MEANS[len(axes)])
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, len(axes))
     return settings, _sentence(noise, axes, directions)

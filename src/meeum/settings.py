@@ -109,6 +109,13 @@ class PredictionSettings(Section):
         0, ge=0, le=64, description="recorrupted: mean over so many noisy copies; 0 = of the image itself (Pang 2021)"
     )
     flips: bool | None = Field(None, description="mean over flips; empty = with auto, where noise has no direction")
+    keep_means: float | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="voxels (Gaussian sigma) over which means become the noisy image's; 0 = off; empty = with auto, "
+        "5 in volumes",
+    )
     band_limit: bool = Field(True, description="coloured noise: add nothing where the input's spectrum is empty")
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
     mixing: bool = Field(

@@ -109,7 +109,19 @@ def keep(picture, path, wanted):
 
 
 def tables(records):
-    return {f"q{number}": section(number, [r for r in records if r["question"] == number]) for number in QUESTIONS}
+    stems = sorted({record["image"] for record in records} - {"phantom", "hl60"})
+    told = [gathered(record, stems) if record["image"] in stems else record for record in records]
+    return {f"q{number}": section(number, [r for r in told if r["question"] == number]) for number in QUESTIONS}
+
+
+def gathered(record, stems):
+    """A tomogram's rows under one name for all of them, each tomogram what a seed is to a phantom."""
+    seed = stems.index(record["image"])
+    names = [row["image"].replace(f"{record['image']}.mat", "HT-2H tomograms") for row in record["rows"]]
+    return {
+        **record,
+        "rows": [{**row, "image": name, "seed": seed} for row, name in zip(record["rows"], names, strict=True)],
+    }
 
 
 def section(number, records):
@@ -130,7 +142,8 @@ def section(number, records):
     table = "\n".join(lines)
     said = f"*What must happen:* {question.prediction}\n\n**{found.conclusion}**\n\n"
     doubt = f"*What would change our mind:* {question.doubt}"
-    return f"{said}{numbers}\n\n{doubt}\n\nMeans over seeds; {where}:\n\n{table}\n\n{shown}\n"
+    means = f"Means over seeds and, of HT-2H, over tomograms; {where}"
+    return f"{said}{numbers}\n\n{doubt}\n\n{means}:\n\n{table}\n\n{shown}\n"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The estimated error beside the true one, on every set with truth: denoisers that learn nothing, and small networks.
 
     python bench/risk.py --data ../shared/data --images 4           # appends to bench-risk.jsonl
-    python bench/risk.py --table bench-risk.jsonl --keep
+    python bench/risk.py --table bench-risk.jsonl --keep            # table and scatter plot, into docs/
 
 The estimate sees the noisy image and the denoiser only, the true error all of the image. Networks are trained on what
 they are judged by, but for the photographs, where they are trained on others.
@@ -39,13 +39,20 @@ NETWORKS = {  # name: (objective, steps)
     "recorrupted-300": ("recorrupted", 300),
     "masked-300": ("masked", 300),
 }
-WITHOUT_TRUTH = ("even70", "bsd_pepper10")  # the other half is as noisy; impulses are no Gaussian noise
-SETS = [*PHANTOMS, *(name for name in NOTES if name not in WITHOUT_TRUTH)]
+# The other half is as noisy; impulses are no Gaussian noise; the images of bsd_white25 again.
+LEFT_OUT = ("even70", "bsd_pepper10", "bsd_white25_all")
+SETS = [*PHANTOMS, *(name for name in NOTES if name not in LEFT_OUT)]
 SHAPE = (48, 128, 128)
 
 
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "risk.png"
+
+
 def main():
-    start(parse(), run, lambda rows: {"risk": table(rows)})
+    args = parse()
+    start(args, run, lambda rows: {"risk": table(rows)})
+    if args.table and args.keep:
+        scatter(list(newest(recorded(args.table)).values()))
 
 
 def parse():
@@ -128,10 +135,14 @@ def compared(pair, asks, noise, *, made, args):
     }
 
 
+def newest(rows):
+    """The last row of each denoiser and image."""
+    return {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in rows if row["set"] in SETS}
+
+
 def table(rows):
     """Per set over its images: how well the estimate ranks the denoisers, its bias, and what choosing by it costs."""
-    latest = {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in rows}
-    rows = list(latest.values())
+    rows = list(newest(rows).values())
     names = sorted({row["set"] for row in rows}, key=SETS.index)
     denoisers, machines = ({row[key] for row in rows} for key in ("denoiser", "machine"))
     caption = (
@@ -143,6 +154,35 @@ def table(rows):
         "| noise variance, estimated / true | regret, dB |\n|" + "---|" * 9 + "\n"
     )
     return caption + head + "".join(line(name, [row for row in rows if row["set"] == name]) for name in names)
+
+
+def scatter(rows):
+    """Estimated against true error over the noise's own, a point per denoiser and image, filters and networks apart."""
+    from matplotlib.figure import Figure  # for this picture only
+
+    figure = Figure(figsize=(6, 5.4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    kinds = [name.split("_")[0] for name in SETS]
+    for number, kind in enumerate(dict.fromkeys(kinds)):
+        for marker, members in (("o", FILTERS), ("^", NETWORKS)):
+            here = [row for row in rows if row["set"].split("_")[0] == kind and row["denoiser"] in members]
+            estimated, true = (
+                (np.array(values) for values in zip(*map(shares, here), strict=True)) if here else ([], [])
+            )
+            label = kind if marker == "o" else None
+            axes.scatter(true, estimated, s=12, marker=marker, color=f"C{number}", alpha=0.6, linewidths=0, label=label)
+    ends = [3e-3, 3]
+    axes.plot(ends, ends, color="0.5", linewidth=1)
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+    axes.set_xlabel("true mean squared error / noise variance")
+    axes.set_ylabel("estimated, without truth (at the edge: lower)")
+    axes.legend(title="dots: filters, triangles: networks", fontsize=8, title_fontsize=8)
+    figure.savefig(PICTURE)
+
+
+def shares(row):
+    """Estimated and true error over the true noise's variance; what lies outside the picture comes to its edge."""
+    return [float(np.clip(row[key] / row["true_noise"], 3.1e-3, 2.9)) for key in ("mse", "true")]
 
 
 def line(name, rows):

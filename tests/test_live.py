@@ -15,6 +15,7 @@ from meeum.errors import MeeumError
 from meeum.report.live import Picture, Standing, page
 from meeum.run import Event, Job
 from meeum.settings import assumed, override
+from meeum.stages import STAGES
 from meeum.volume import Volume
 
 SHAPE = (12, 32, 32)
@@ -185,12 +186,12 @@ def test_run_from_beginning_to_end(image: Volume, tmp_path: Path, monkeypatch: p
     texts = {}
     for event in live.following(run.start(asked), asked):
         path = tmp_path / "run" / folder.LIVE
-        if event.stage in live.WORDS and path.is_file():
+        if event.stage in STAGES and path.is_file():
             texts[event.stage] = path.read_text()
     assert "data:image/png;base64," in texts["train"]
     assert "y = 0 to 31, x = 0 to 31" in texts["train"]
     for stage in ("train", "denoise", "audit", "report"):
-        assert f"<strong>{live.WORDS[stage]}</strong>" in texts[stage]
+        assert f"<strong>{STAGES[stage]}</strong>" in texts[stage]
         assert "refresh" in texts[stage]
     last = (tmp_path / "run" / folder.LIVE).read_text()
     assert "<strong>Done.</strong>" in last

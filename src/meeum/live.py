@@ -15,6 +15,7 @@ from meeum.glimpse import Glimpse
 from meeum.report import live
 from meeum.report.live import Standing
 from meeum.run import Event, Events, Job
+from meeum.stages import STAGES
 from meeum.volume import Volume
 
 LOOKS, PAGES = 0.007, 0.003  # shares of the training time for questioning the network and for writing the page
@@ -24,13 +25,6 @@ VOXELS = {2: 2**16, 3: 2**18}  # of the piece that is looked at, by the number o
 FEW = {2: 2**14, 3: 2**16}  # the same in a training of less than
 SHORT = 120.0  # seconds
 FIRST = 0.5  # training steps that a first look at a few voxels takes about; later ones are timed
-WORDS = {
-    "train": "Training",
-    "denoise": "Denoising",
-    "write": "Writing results",
-    "audit": "Audit",
-    "report": "Writing the report",
-}
 
 
 def following(events: Events, job: Job) -> Events:
@@ -82,7 +76,7 @@ class Page:
 
     def __post_init__(self) -> None:
         name = self.job.volumes[0].name
-        self.standing = Standing(name, self.job.command, WORDS["train"], 0.0)
+        self.standing = Standing(name, self.job.command, STAGES["train"], 0.0)
 
     def hear(self, event: Event) -> None:
         """Take in an event; write the page if a stage begins, or if it is time."""
@@ -92,7 +86,7 @@ class Page:
             self.standing = replace(self.standing, notes=(*self.standing.notes, event.text))
         elif event.stage in ("stopped", "done"):
             self._end(event)
-        elif event.stage in WORDS and self._has_begun:
+        elif event.stage in STAGES and self._has_begun:
             self._go_on(event)
 
     def close(self) -> None:
@@ -139,7 +133,7 @@ class Page:
 
     def _go_on(self, event: Event) -> None:
         """Stages after the training: a page when one begins, and now and then."""
-        doing, now = WORDS[event.stage], time.monotonic()
+        doing, now = STAGES[event.stage], time.monotonic()
         began = doing != self.standing.doing
         self.standing = replace(self.standing, doing=doing, share=event.share, seconds_left=event.seconds_left, steps=0)
         if began or now - self.shown >= BETWEEN:

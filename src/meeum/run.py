@@ -28,7 +28,7 @@ from meeum.volume import Volume
 class Event:
     """Something to show: which stage, how much of it is done, and in training the loss and the time left."""
 
-    stage: str  # "note", "prepare", "train", "denoise", "write", "audit", "report", "stopped", "done"
+    stage: str  # one of `stages.STAGES`, "note", "stopped" or "done"
     share: float = 0.0
     text: str = ""
     loss: float = float("nan")

@@ -20,7 +20,8 @@ from meeum.comparing.comparison import Plan, Step
 from meeum.comparing.conclusion import Result
 from meeum.comparing.standings import Standing
 from meeum.run import Job
-from meeum.terminal import INTERRUPTED, STAGES, clock, interruptible
+from meeum.stages import STAGES
+from meeum.terminal import INTERRUPTED, clock, interruptible
 from meeum.verdicts import COLOURS, PLAIN
 
 WIDTH = 100  # columns where there is no terminal

@@ -27,17 +27,10 @@ from meeum.report.spectra import refuse_pictures, write_pictures
 from meeum.routing import route
 from meeum.run import Event, Job
 from meeum.settings import assumed
+from meeum.stages import STAGES
 from meeum.survey import Survey, survey
 from meeum.volume import Volume
 
-STAGES = {
-    "prepare": "Preparing",
-    "train": "Training",
-    "denoise": "Denoising",
-    "write": "Writing results",
-    "audit": "Audit",
-    "report": "Writing report",
-}
 PLAIN_SECONDS = 10.0
 INTERRUPTED = 130
 

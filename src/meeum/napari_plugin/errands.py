@@ -16,6 +16,7 @@ from meeum.auditing.judge import guarded
 from meeum.errors import MeeumError, UsageError
 from meeum.napari_plugin import asked
 from meeum.napari_plugin.asked import Comparing, Denoising
+from meeum.stages import STAGES
 from meeum.volume import Volume
 
 if TYPE_CHECKING:
@@ -24,22 +25,14 @@ if TYPE_CHECKING:
 
 OFTEN = 0.1  # seconds between two records of the same stage
 BETWEEN, LOOKS = 2.0, 0.02  # previews: seconds between two at least, and share of the time that they may take
-STAGES = {
-    "prepare": "Preparing",
-    "train": "Training",
-    "denoise": "Denoising",
-    "write": "Writing results",
-    "audit": "Audit",
-    "report": "Writing report",
-    "score": "Estimating the error",
-}
+NAMES = {**STAGES, "score": "Estimating the error"}
 
 
 @dataclass(frozen=True)
 class Told:
     """What to show: the stage, its share that is done (nan: nobody knows), words; at the end the result.
 
-    stage    one of `STAGES`, "note", "stopped", "failed" or "done"
+    stage    one of `NAMES`, "note", "stopped", "failed" or "done"
     preview  while training, now and then: a piece of the middle plane as the network denoises it so far
     """
 

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from meeum.napari_plugin import panel
-from meeum.napari_plugin.errands import STAGES, Told
+from meeum.napari_plugin.errands import NAMES, Told
 
 STEPS = 1000  # of the bar
 LINES = 3  # of the command
@@ -92,11 +92,11 @@ class Work:
         if told.stage == "note":
             self.notes_told.append(told.text)
             self._say(self.notes, "<br>".join(html.escape(note) for note in self.notes_told))
-        elif told.stage in STAGES:
+        elif told.stage in NAMES:
             self.bar.setRange(0, 0 if math.isnan(told.share) else STEPS)
             self.bar.setValue(0 if math.isnan(told.share) else round(STEPS * told.share))
             if not self.stopping:
-                self.say(f"{STAGES[told.stage]}: {told.text}" if told.text else STAGES[told.stage])
+                self.say(f"{NAMES[told.stage]}: {told.text}" if told.text else NAMES[told.stage])
         else:
             self.say({"done": "Done", "failed": "Not done"}.get(told.stage, told.text))
         if told.stage == "failed":

@@ -61,7 +61,7 @@ def write_removed(folder: Path, removed: Volume, *, overwrite: bool = False) -> 
     """A picture of what was taken out of the first frame before training, in its middle plane."""
     first = removed.frame(0)
     view = _frame_views(first, first)[0]
-    limits = residual_limits([replace(view, denoised=np.zeros_like(view.denoised))])
+    limits = residual_limits([view.noisy], [np.zeros_like(view.denoised)])
     title = f"removed: {view.plane}"
     picture = preview(
         view.noisy,
@@ -77,7 +77,8 @@ def write_removed(folder: Path, removed: Volume, *, overwrite: bool = False) -> 
 
 
 def _write_group(folder: Path, views: Sequence[_View], *, unit: str, overwrite: bool) -> list[Preview]:
-    limits, spread = shared_limits(views), residual_limits(views)
+    planes = [view.noisy for view in views], [view.denoised for view in views]
+    limits, spread = shared_limits(*planes), residual_limits(*planes)
     written = []
     for view in views:
         pictures = (
@@ -108,20 +109,22 @@ def windows(noisy: Volume, denoised: Volume) -> tuple[Limits, float]:
     """Limits that noisy and denoised share in the middle planes, and that of their difference to both sides of 0."""
     frames = sorted({0, noisy.frame_count - 1})
     views = [view for index in frames for view in _slices(noisy.frame(index), denoised.frame(index))]
-    return shared_limits(views), residual_limits(views)[1]
+    planes = [view.noisy for view in views], [view.denoised for view in views]
+    return shared_limits(*planes), residual_limits(*planes)[1]
 
 
-def shared_limits(views: Sequence[_View]) -> Limits:
+def shared_limits(noisy: Sequence[Plane], denoised: Sequence[Plane]) -> Limits:
     """What the denoised image spans (0.1-99.9 percentiles and a tenth more), a quarter of the noisy span at least."""
-    low, high = _percentiles([view.denoised for view in views])
-    noisy_low, noisy_high = _percentiles([view.noisy for view in views])
-    half = max(1.2 * (high - low), 0.25 * (noisy_high - noisy_low)) / 2
+    low, high = _percentiles(denoised)
+    noisy_low, noisy_high = _percentiles(noisy)
+    half = max(1.2 * (high - low), 0.25 * (noisy_high - noisy_low)) / 2 or 0.5
     return (low + high) / 2 - half, (low + high) / 2 + half
 
 
-def residual_limits(views: Sequence[_View]) -> Limits:
+def residual_limits(noisy: Sequence[Plane], denoised: Sequence[Plane]) -> Limits:
     """Symmetric around 0."""
-    _, high = _percentiles([np.abs(view.noisy - view.denoised) for view in views], (0, RESIDUAL_PERCENTILE))
+    sizes = [np.abs(before - after) for before, after in zip(noisy, denoised, strict=True)]
+    _, high = _percentiles(sizes, (0, RESIDUAL_PERCENTILE))
     return (-high, high) if high > 0 else (-1e-6, 1e-6)
 
 

@@ -327,7 +327,6 @@ def test_missing_or_broken_ini(here: Path) -> None:
             ("--preset", "note", "--set", "masking.footprint=1"),
             ("masking.footprint is among what is compared", "--vary"),
         ),
-        (("--set", "input.remove_lattice=true"), ("leave out remove_lattice",)),
         (("--truth", "nothere.TCF"), ("nothere.TCF: no such file",)),
         (("--out", "cell.TCF"), ("cell.TCF: is a file",)),
         (("--out", "."), ("holds no comparison",)),

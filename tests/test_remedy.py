@@ -206,3 +206,17 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(files, tmp_path):
     again = request.going_on(request.Request((place / "A.h5",), tmp_path / "out", "meeum"))
     assert list(run.start(again))[-1].stage == "done"
     assert checkpoint.weights_equal(api.load(tmp_path / "out"), api.load(place / "run"))
+
+
+def test_settings_are_compared_on_the_image_without_its_lattice(files, tmp_path):
+    place, _ = files
+    vary = ("--vary", "training.objective=masked,recorrupted")
+    outcome = call("compare", place / "A.h5", "--out", tmp_path / "out", *WORDS, *TWO_STEPS, *vary)
+    assert outcome.code == 0
+    clean, _, _ = results.remedied([io.read(place / "A.h5")])
+    judged = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    scored = json.loads((tmp_path / "out" / "objective=masked-seed0" / "score.json").read_text(encoding="utf-8"))
+    assert scored["noise_std"] == pytest.approx(api.measure_noise(clean[0]).std, rel=1e-6)
+    assert len(judged["settings"]) == 2
+    with h5py.File(tmp_path / "out" / "objective=masked-seed0" / "results" / "0.hdf") as file:
+        assert rms(file["removed"][:]) == pytest.approx(SIGMA / np.sqrt(2), rel=0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from meeum import api, folder, patches
+from meeum import api, folder, patches, results
 from meeum import settings as rooms
 from meeum.checkpoint import Model
 from meeum.comparing import comparison, grid
@@ -106,11 +106,10 @@ class Sought:
 def comparing(asked: Request, sought: Sought) -> Plan:
     """Measure the noise of the file and lay out the grid; nothing is written yet."""
     base = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
-    if base.input.remove_lattice:
-        raise UsageError("compare: settings are compared on the image as it is; leave out remove_lattice")
     (volume,) = _read(asked, base)
     if not asked.config:
         base = rooms.override(rooms.assumed(volume.spatial_shape), asked.words)
+    volume = results.as_trained_on(volume, base)
     scene = grid.Scene(volume.name, volume.spatial_shape, patches.measure([volume]), api.measure_noise(volume))
     preset = sought.preset or (None if sought.varied else "objectives")
     chosen = grid.expand(base, scene, preset=preset, varied=sought.varied, given=asked.words)

@@ -134,6 +134,11 @@ def remedied(volumes: Sequence[Volume]) -> tuple[list[Volume], list[Remedy], tup
     return cleaned, found, tuple(f"{one.original.name}: {one.lattices.sentence}" for one in found)
 
 
+def as_trained_on(volume: Volume, settings: Settings) -> Volume:
+    """The image as a run with these settings sees it: without its lattices, if that is asked for."""
+    return remedied([volume])[0][0] if settings.input.remove_lattice else volume
+
+
 def versions(settings: Settings) -> dict[str, str]:
     """What ran, and where."""
     device = session.device(settings)

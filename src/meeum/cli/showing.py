@@ -117,6 +117,7 @@ def compare(
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    remove_lattice: options.RemoveLattice = False,
     out: options.OutOfComparison = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -124,7 +125,7 @@ def compare(
     """Run a grid of settings on one file, judge every result, say which to take and how sure that is."""
     from meeum import folder, request, scoreboard
 
-    words = duration(minutes, quality) + image(dataset, channel, projection) + list(set_ or ())
+    words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
     target = out or Path(f"{folder.name_of(file)}_compared")
     asked = request.Request((file,), target, command(), config, tuple(words), overwrite=overwrite)
     plan = request.comparing(asked, request.Sought(preset, tuple(vary or ()), seeds, truth, jobs))

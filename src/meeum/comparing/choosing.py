@@ -43,8 +43,7 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
     `given`: the words that `base` was made with. Where nothing can be told apart, `auto` is taken.
     """
     began = time.monotonic()
-    if base.input.remove_lattice:  # as the run itself will do
-        volume = results.remedied([volume])[0][0]
+    volume = results.as_trained_on(volume, base)
     noise = api.measure_noise(volume)
     scene = Scene(volume.name, volume.spatial_shape, patches.measure([volume]), noise)
     wanted, skipped = _candidates(grid.expand(base, scene, preset="objectives", given=given), noise)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meeum import api, folder
+from meeum import api, folder, results
 from meeum.auditing import psnr
 from meeum.comparing import scores, workers
 from meeum.comparing.columns import COLUMNS
@@ -135,11 +135,9 @@ def start(plan: Plan) -> Iterator[Step]:
 
 def finish(plan: Plan, failed: Mapping[str, str]) -> Result:
     """Rank what was run, and write it: CSV, JSON and the page."""
-    noisy, truth, before = (
-        api.read_chosen(plan.file, plan.grid[0].settings.input),
-        read_truth(plan),
-        (math.nan, math.nan),
-    )
+    first = plan.grid[0].settings
+    noisy = results.as_trained_on(api.read_chosen(plan.file, first.input), first)
+    truth, before = read_truth(plan), (math.nan, math.nan)
     runs = [
         scores.read_run(one.setting, one.seed, one.folder, truth=truth, problem=failed.get(one.name, ""))
         for one in plan.tasks

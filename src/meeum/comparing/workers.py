@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from meeum import api, folder, run
+from meeum import api, folder, results, run
 from meeum.comparing import scores
 from meeum.errors import MeeumError
 from meeum.folder import MODEL_FILE
@@ -85,7 +85,7 @@ def perform(task: Task, stop: Callable[[], bool]) -> Iterator[Event]:
         if last.stage == "stopped":
             return
         yield Event("score", text="estimating the error")
-        scores.score(task.folder, volume, task.noise)
+        scores.score(task.folder, results.as_trained_on(volume, task.settings), task.noise)
         yield Event("scored", 1.0)
     except MeeumError as error:
         yield Event("failed", text=str(error))

@@ -84,11 +84,13 @@ def test_prediction_keeps_within_the_band_where_all_was_measured(made, part):
         np.testing.assert_array_equal(kept, unkept)
 
 
-def test_who_asked_for_the_band_limit_is_told_where_memory_does_not_allow_it(made):
+def test_who_asked_for_the_band_limit_or_the_means_is_told_where_memory_does_not_allow_them(made):
     words = ["training.objective=auto", "training.steps=1", "prediction.flips=False"]
     model = api.train(made.noisy, override(assumed(SHAPE), words))
-    assert predict.band_limit_left_out(made.noisy, model) == ""
+    assert predict.left_out(made.noisy, model) == ()
     scarce = replace(model, settings=model.settings.changed("prediction", memory_gb=1e-4))
-    assert "prediction.memory_gb allows 0.0001" in predict.band_limit_left_out(made.noisy, scarce)
-    unasked = replace(scarce, settings=scarce.settings.changed("prediction", band_limit=False))
-    assert predict.band_limit_left_out(made.noisy, unasked) == ""
+    told = predict.left_out(made.noisy, scarce)
+    assert len(told) == 2 and all("prediction.memory_gb allows 0.0001" in one for one in told)
+    assert told[0].startswith("local means are not kept") and told[1].startswith("the band limit is not kept")
+    unasked = replace(scarce, settings=scarce.settings.changed("prediction", band_limit=False, keep_means=0.0))
+    assert predict.left_out(made.noisy, unasked) == ()

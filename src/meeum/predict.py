@@ -86,10 +86,16 @@ def fill(result: Array, volume: Volume, model: Model, *, device: str) -> Iterato
             done += values.size
             if done % frame.size:
                 yield done / result.size
-        if model.settings.prediction.keep_means:
-            means.keep(frame, volume.frame(index), model.settings.prediction.keep_means)
+        _keep_means(frame, volume.frame(index), model)
         _limit_band(frame, volume.frame(index), model)
         yield done / result.size
+
+
+def _keep_means(denoised: Array, noisy: Volume, model: Model) -> None:
+    """Where the settings ask for it and memory allows it."""
+    chosen = model.settings.prediction
+    if chosen.keep_means and not means.obstacle(noisy, chosen.keep_means, memory_gb=chosen.memory_gb):
+        means.keep(denoised, noisy, chosen.keep_means)
 
 
 def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
@@ -102,13 +108,15 @@ def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
         band.keep_within(denoised, values, noise)
 
 
-def band_limit_left_out(noisy: Volume, model: Model) -> str:
-    """What a user should know who asked for the band limit of coloured noise and does not get it; else empty."""
+def left_out(noisy: Volume, model: Model) -> tuple[str, ...]:
+    """What a user should know who asked for local means, or the band limit of coloured noise, and does not get them."""
     chosen, noise = model.settings.prediction, model.noise
-    if not chosen.band_limit or noise is None or noise.is_white:
-        return ""
-    why = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
-    return f"the band limit is not kept: {why}" if why else ""
+    found = {}
+    if chosen.keep_means:
+        found["local means are"] = means.obstacle(noisy, chosen.keep_means, memory_gb=chosen.memory_gb)
+    if chosen.band_limit and noise is not None and not noise.is_white:
+        found["the band limit is"] = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
+    return tuple(f"{what} not kept: {why}" for what, why in found.items() if why)
 
 
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:

@@ -181,8 +181,7 @@ def _session(job: Job) -> Session:
 def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
     """The denoised image; None if it was stopped before it was whole."""
     noisy = job.volumes[0]
-    left_out = predict.band_limit_left_out(noisy, model)
-    if left_out:
+    for left_out in predict.left_out(noisy, model):
         folder.note(job.folder, left_out)
         yield Event("note", text=left_out)
     yield Event("denoise", 0.0)

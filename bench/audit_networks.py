@@ -106,6 +106,7 @@ def inverted(noisy, model):
 
 CASES = {
     "auto": Case(AUTO),
+    "auto, 900 steps": Case(AUTO, steps=900),
     "auto, U-Net": Case([*AUTO, "network.network=unet", "network.width=8", "network.top_skip=true"]),
     "mean masking, footprint (1,1,1)": Case([*MASKED, "masking.masking=mean", "masking.footprint=1"]),
     "auto, 5 steps": Case(AUTO, steps=5, expected=("far too short training",)),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from meeum import Volume, predict, views
 from meeum.checkpoint import Model
@@ -66,7 +67,7 @@ def test_every_voxel_is_hidden_once(footprint: tuple[int, ...], share: float) ->
         assert torch.equal(whole[3:, 5:], part)
 
 
-@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}])
+@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}, {"flips": True}])
 def test_tiled_equals_whole(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made = model("recorrupted", noise=NOISE, **how)
     values = np.random.default_rng(1).normal(2, 1.5, (70, 90)).astype(np.float32)
@@ -81,12 +82,47 @@ def _reach(made: Model, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(r + f for r, f in zip(made.reach, views.extra_reach(made, shape), strict=True))
 
 
-def test_mean_over_flips_turns_with_the_image() -> None:
-    made = model(flips=True)
-    values = image()[:20, :26]
-    np.testing.assert_allclose(denoised(made, values[::-1].copy()), denoised(made, values)[::-1], atol=1e-5)
-    plain = model()
-    assert np.abs(denoised(plain, values[::-1].copy()) - denoised(plain, values)[::-1]).max() > 1e-3
+def one_sided(seen: views.Seen) -> Tensor:
+    """Each pixel becomes the one below it: a direction, and no grid."""
+    return torch.roll(seen.image, 1, 0)
+
+
+def test_mean_over_flips_has_no_direction() -> None:
+    values = torch.rand(24, 32, generator=torch.Generator().manual_seed(0))
+    found = views._flipped(one_sided, (4, 4))(seen(values))
+    both = (torch.roll(values, 1, 0) + torch.roll(values, -1, 0)) / 2
+    torch.testing.assert_close(found[4:-4], both[4:-4])
+
+
+@pytest.mark.parametrize(("axes", "step"), [(2, 2), (3, 2), (3, 4)])
+def test_mean_over_flips_cancels_what_the_grid_lays(axes: int, step: int) -> None:
+    """In the values, and in the differences of neighbours: within a block of the grid they are smaller than between."""
+    shape, stride = (32, 24, 16)[:axes], (step,) * axes
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+    def gridded(piece: views.Seen) -> Tensor:
+        index = torch.arange(piece.image.shape[-1])
+        return piece.image + (index % step).float()
+
+    added = views._flipped(gridded, stride)(seen(values)) - values
+    assert float(gridded(seen(values)).sub(values).std()) > 0.4
+    torch.testing.assert_close(added, torch.full(shape, (step - 1) / 2))
+
+    def blocked(piece: views.Seen) -> Tensor:
+        return piece.image.unflatten(-1, (-1, 2)).mean(-1).repeat_interleave(2, -1)
+
+    rough = views._flipped(blocked, stride)(seen(values)).diff(dim=-1).square()
+    within, between = float(rough[..., 0::2].mean()), float(rough[..., 1::2].mean())
+    assert within == pytest.approx(between, rel=0.25)
+
+
+def seen(values: Tensor) -> views.Seen:
+    return views.Seen(values, (0,) * values.ndim, torch.ones((1,) * values.ndim))
+
+
+def test_mean_over_flips_of_what_changes_nothing_changes_nothing() -> None:
+    values = torch.rand(8, 12, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(views._flipped(lambda piece: piece.image, (2, 4, 4))(seen(values)), values)
 
 
 def test_noisy_copies_are_averaged() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ def estimate(network: nn.Module, model: Model) -> Estimate:
     if chosen.draws:
         ask = _recorrupted(ask, model)
     if chosen.flips:
-        ask = _flipped(ask, len(model.stride))
+        ask = _flipped(ask, model.stride)
     return _mixed(ask, model.mixing) if model.mixing else ask
 
 
@@ -72,18 +72,42 @@ def _through(network: nn.Module, image: Tensor) -> Tensor:
     return output
 
 
-def _flipped(ask: Estimate, axes: int) -> Estimate:
-    """The mean over all combinations of flips; only sensible where neither noise nor optics have a direction."""
-    turns = [list(turn) for count in range(axes + 1) for turn in combinations(range(axes), count)]
+def _flipped(ask: Estimate, stride: Ints) -> Estimate:
+    """The mean over all combinations of flips; only sensible where neither noise nor optics have a direction.
+
+    Flips leave the blocks of a network's grid of `stride` voxels where they are, and with them what the grid lays into
+    the roughness of the result; so each pass is displaced as well, by 0 to 3 voxels along each axis.
+    """
+    axes = len(stride)
+    turns = [[axis for axis in range(axes) if bits >> axis & 1] for bits in range(2**axes)]
 
     def mean(seen: Seen) -> Tensor:
         total = torch.zeros_like(seen.image)
         for turn in turns:
+            pad = [_displaced(axis, turn, stride) for axis in range(axes)]
+            there = tuple(slice(before, before + n) for (before, _), n in zip(pad, seen.image.shape, strict=True))
             level = seen.level.flip([axis for axis in turn if seen.level.shape[axis] > 1])
-            total += ask(Seen(seen.image.flip(turn), seen.corner, level)).flip(turn)
+            total += ask(Seen(_padded(seen.image.flip(turn), pad), seen.corner, _padded(level, pad)))[there].flip(turn)
         return total / len(turns)
 
     return mean
+
+
+def _displaced(axis: int, turn: Sequence[int], stride: Ints) -> tuple[int, int]:
+    """Voxels to add before and after an axis: by the flips of the next two, so that either flip of its own has all."""
+    first, second = ((axis + further) % len(stride) in turn for further in (1, 2))
+    before = (first + 2 * second) % stride[axis]
+    return before, -before % stride[axis]
+
+
+def _padded(image: Tensor, pad: Sequence[tuple[int, int]]) -> Tensor:
+    """By the nearest values; an axis of length 1 stays, since it broadcasts."""
+    for axis, (before, after) in enumerate(pad):
+        size = image.shape[axis]
+        if size > 1:
+            index = torch.arange(-before, size + after, device=image.device).clamp(0, size - 1)
+            image = image.index_select(axis, index)
+    return image
 
 
 def _recorrupted(ask: Estimate, model: Model) -> Estimate:

@@ -70,6 +70,7 @@ CHANGED = {  # another value of each setting that is a line of text
     "training.batch": "3",
     "training.turn": "YX",
     "training.patience": "0.5",
+    "prediction.keep_means": "2.5",
     "output.formats": "npy,tif",
 }
 

@@ -1,13 +1,15 @@
 """The estimated error beside the true one, on every set with truth: denoisers that learn nothing, and small networks.
 
     python bench/risk.py --data ../shared/data --images 4           # appends to bench-risk.jsonl
+    python bench/risk.py --data ../shared/data --held-out           # the same on halves that no network saw
     python bench/risk.py --table bench-risk.jsonl --keep            # table and scatter plot, into docs/
 
 The estimate sees the noisy image and the denoiser only, the true error all of the image. Networks are trained on what
-they are judged by, but for the photographs, where they are trained on others.
+they are judged by, but for the photographs, where they are trained on others, and for `--held-out`.
 """
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +52,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "risk.png"
 
 def main():
     args = parse()
-    start(args, run, lambda rows: {"risk": table(rows)})
+    start(args, run, tables)
     if args.table and args.keep:
         scatter(list(newest(recorded(args.table)).values()))
 
@@ -64,6 +66,7 @@ def parse():
     parser.add_argument("--images", type=int, default=4, help="judge the first so many images of a group only")
     parser.add_argument("--seed", type=int, default=0, help="of training, of the phantoms and of the estimate")
     parser.add_argument("--words", nargs="+", default=[], help="section.key=value, for the networks")
+    parser.add_argument("--held-out", action="store_true", help="train on one half of each image, judge on the other")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if not args.table and not args.data and not set(args.set) <= set(PHANTOMS):
@@ -84,11 +87,16 @@ def judge(name, args):
         for denoiser in args.denoisers
     }
     done = recorded(args.results)
+    if args.held_out:
+        heads = {key: {**head, "held_out": True} for key, head in heads.items()}
     heads = {key: head for key, head in heads.items() if not has(done, head)}
     if not heads:
         return
     made = simulated(name, args.seed) if name in PHANTOMS else load(name, args.data, images=args.images)
     pairs = [pair for group in made.groups.values() for pair in group]
+    if args.held_out:
+        made = replace(made, train=[half(volume, 0) for volume in made.train])
+        pairs = [(half(noisy, 1), np.array_split(truth, 2)[1]) for noisy, truth in pairs]
     noises = [measure(noisy) for noisy, _ in pairs]
     for denoiser, head in heads.items():
         began = time.monotonic()
@@ -99,6 +107,11 @@ def judge(name, args):
         for image, row in enumerate(rows):  # all at once: a set that was cut short is run again
             append(args.results, {**head, "image": image, **row, **facts})
             print({**head, "image": image, **row}, flush=True)
+
+
+def half(volume, number):
+    """The first or the second half of an image's planes, or of a plane's rows."""
+    return volume.with_data(np.ascontiguousarray(np.array_split(volume.read(), 2)[number]))
 
 
 def simulated(name, seed):
@@ -135,14 +148,20 @@ def compared(pair, asks, noise, *, made, args):
     }
 
 
-def newest(rows):
+def tables(rows):
+    """Judged on all of an image; and, trained on one half of it, on the other."""
+    return {"risk": table(rows), "risk_held_out": table([row for row in rows if row.get("held_out")], held_out=True)}
+
+
+def newest(rows, *, held_out=False):
     """The last row of each denoiser and image."""
-    return {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in rows if row["set"] in SETS}
+    chosen = [row for row in rows if row["set"] in SETS and row.get("held_out", False) == held_out]
+    return {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in chosen}
 
 
-def table(rows):
+def table(rows, *, held_out=False):
     """Per set over its images: how well the estimate ranks the denoisers, its bias, and what choosing by it costs."""
-    rows = list(newest(rows).values())
+    rows = list(newest(rows, held_out=held_out).values())
     names = sorted({row["set"] for row in rows}, key=SETS.index)
     denoisers, machines = ({row[key] for row in rows} for key in ("denoiser", "machine"))
     caption = (

@@ -67,7 +67,10 @@ def test_every_voxel_is_hidden_once(footprint: tuple[int, ...], share: float) ->
         assert torch.equal(whole[3:, 5:], part)
 
 
-@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}, {"flips": True}])
+BOTH = {"flips": True, "draws": 2}
+
+
+@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}, {"flips": True}, BOTH])
 def test_tiled_equals_whole(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made = model("recorrupted", noise=NOISE, **how)
     values = np.random.default_rng(1).normal(2, 1.5, (70, 90)).astype(np.float32)

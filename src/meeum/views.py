@@ -42,10 +42,10 @@ def estimate(network: nn.Module, model: Model) -> Estimate:
     chosen, ask = model.settings.prediction, _plain(network)
     if chosen.masked:
         ask = _masked(network, model)
-    if chosen.draws:
-        ask = _recorrupted(ask, model)
     if chosen.flips:
         ask = _flipped(ask, model.stride)
+    if chosen.draws:  # around the flips: noise is drawn for the places of the frame, which flips change
+        ask = _recorrupted(ask, model)
     return _mixed(ask, model.mixing) if model.mixing else ask
 
 

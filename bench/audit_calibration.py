@@ -116,7 +116,7 @@ def tables(rows):
     well = [row for row in rows if row["part"] == "benign"]
     spoilt = [row for row in rows if row["part"] == "curve"]
     found = {"audit_false_alarms": alarms(well)} if well else {}
-    return found | ({"audit_detection": detection(spoilt)} if spoilt else {})
+    return found | ({"audit_detection": detection(spoilt), "audit_rings": rings(spoilt)} if spoilt else {})
 
 
 def alarms(rows):
@@ -182,6 +182,19 @@ def detection(rows):
         text += f"| {name} | {', '.join(damage.measures)} | {damage.unit} | {' · '.join(cells)} |\n" if cells else ""
     number = len({row["seed"] for row in rows})
     return f"{number} images, the truth of each spoilt ({rows[0]['machine']}).\n\n{text}"
+
+
+def rings(rows):
+    """In which noise and which images invented rings are found, and how often one that is not found passes."""
+    strengths = (2, 4)
+    text = "| rings in | " + " | ".join(f"{one} sigma: failed, passed, of" for one in strengths) + " |\n|---|---|---|\n"
+    for key, choices in (("noise", NOISES), ("image", IMAGES)):
+        for choice in choices:
+            same = [row for row in rows if row["damage"] == "doughnut" and row[key] == choice]
+            said = [[row["verdicts"]["invented"] for row in same if row["strength"] == one] for one in strengths]
+            cells = [f"{one.count('fail')}, {one.count('pass')}, {len(one)}" for one in said]
+            text += f"| {key}: {choice} | {' | '.join(cells)} |\n"
+    return text
 
 
 def ways(damage):

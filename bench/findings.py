@@ -1,4 +1,4 @@
-"""The lab note's six questions, asked of phantoms and of a real tomogram.
+"""The lab note's six questions, asked of phantoms, of a real tomogram, and of public ones.
 
 python bench/findings.py --data ../shared/data                     # appends to bench-findings.jsonl
 python bench/findings.py --tomograms tomograms --image tomograms --question 3 --seeds 0
@@ -27,7 +27,8 @@ from meeum.report.evidence import draw
 from meeum.volume import Volume
 
 FIGURES = Path(__file__).parents[1] / "docs" / "findings"
-IMAGES = ["phantom", "hl60", "tomograms"]
+SHOWN = ("phantom", "hl60")  # tomograms have no licence: their pictures are not kept
+IMAGES = [*SHOWN, "tomograms"]
 
 
 def main():
@@ -92,7 +93,7 @@ def one(args, bench, image, head):
             print(f"{head['question']} {head['image']} seed {head['seed']}: {told}", flush=True)
         elif isinstance(told, Picture):
             count += 1
-            wanted = head["seed"] == args.seeds[0] and head["image"] in ("phantom", "hl60")  # no licence: not shown
+            wanted = head["seed"] == args.seeds[0] and head["image"] in SHOWN
             keep(told, FIGURES / f"q{head['question']}_{head['image']}_{count}.png", wanted)
         else:
             rows.append(plain_values(told))
@@ -109,7 +110,7 @@ def keep(picture, path, wanted):
 
 
 def tables(records):
-    stems = sorted({record["image"] for record in records} - {"phantom", "hl60"})
+    stems = sorted({record["image"] for record in records} - set(SHOWN))
     told = [gathered(record, stems) if record["image"] in stems else record for record in records]
     return {f"q{number}": section(number, [r for r in told if r["question"] == number]) for number in QUESTIONS}
 

@@ -45,8 +45,6 @@ NETWORKS = {  # name: (objective, steps)
 LEFT_OUT = ("even70", "bsd_pepper10", "bsd_white25_all")
 SETS = [*PHANTOMS, *(name for name in NOTES if name not in LEFT_OUT)]
 SHAPE = (48, 128, 128)
-
-
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "risk.png"
 
 
@@ -54,7 +52,7 @@ def main():
     args = parse()
     start(args, run, tables)
     if args.table and args.keep:
-        scatter(list(newest(recorded(args.table)).values()))
+        scatter(newest(row for row in recorded(args.table) if not row.get("held_out")))
 
 
 def parse():
@@ -150,18 +148,41 @@ def compared(pair, asks, noise, *, made, args):
 
 def tables(rows):
     """Judged on all of an image; and, trained on one half of it, on the other."""
-    return {"risk": table(rows), "risk_held_out": table([row for row in rows if row.get("held_out")], held_out=True)}
+    whole, halves = ([row for row in rows if row.get("held_out", False) == which] for which in (False, True))
+    return {"risk": table(newest(whole)), "risk_held_out": unseen(newest(whole), newest(halves))}
 
 
-def newest(rows, *, held_out=False):
+def newest(rows):
     """The last row of each denoiser and image."""
-    chosen = [row for row in rows if row["set"] in SETS and row.get("held_out", False) == held_out]
-    return {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in chosen}
+    latest = {(row["set"], row["seed"], row["image"], row["denoiser"]): row for row in rows if row["set"] in SETS}
+    return list(latest.values())
 
 
-def table(rows, *, held_out=False):
+def unseen(whole, halves):
+    """Estimate over truth of each network where it was trained and where it was not, medians over images."""
+    text = f"| set | images | {' | '.join(NETWORKS)} |\n|---|---" + "|---" * len(NETWORKS) + "|\n"
+    for name in sorted({row["set"] for row in halves}, key=SETS.index):
+        cells = [
+            " / ".join(
+                f"{share:.2f}" if np.isfinite(share) else "-"
+                for share in (ratio(rows, name, network) for rows in (whole, halves))
+            )
+            for network in NETWORKS
+        ]
+        count = len({row["image"] for row in halves if row["set"] == name})
+        text += f"| {name} | {count} | {' | '.join(cells)} |\n"
+    machines = ", ".join(sorted({row["machine"] for row in halves}))
+    return f"Estimated over true error, trained on / unseen; one seed ({machines}).\n\n{text}"
+
+
+def ratio(rows, name, denoiser):
+    """Median over a set's images of estimated over true error; nan where it did not run."""
+    found = [row["mse"] / row["true"] for row in rows if (row["set"], row["denoiser"]) == (name, denoiser)]
+    return float(np.median(found)) if found else np.nan
+
+
+def table(rows):
     """Per set over its images: how well the estimate ranks the denoisers, its bias, and what choosing by it costs."""
-    rows = list(newest(rows, held_out=held_out).values())
     names = sorted({row["set"] for row in rows}, key=SETS.index)
     denoisers, machines = ({row[key] for row in rows} for key in ("denoiser", "machine"))
     caption = (

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from methods import with_truth
 from peers import append, machine, recorded
 from PIL import Image
 from results import has, options, start
 from torch import nn
 
 import meeum
-from meeum import api, masking, networks, phantom
+from meeum import api, masking, networks, phantom, session
 from meeum.auditing.finding import SEVERITY
 from meeum.patches import Normalisation
 from meeum.settings import assumed, override
@@ -67,12 +68,16 @@ masking.SCHEMES |= {
 
 @dataclass(frozen=True)
 class Case:
-    """Settings, steps, what is done to the finished model, and the measures that ought to object (none: it is good)."""
+    """Settings, steps, what is done to the finished model, and the measures that ought to object (none: it is good).
+
+    supervised  trained with the truth as its target: what the noise allows at best
+    """
 
     words: list
     steps: int = 400
     spoil: object = None
     expected: tuple = ()
+    supervised: bool = False
 
 
 def per_tile(noisy, model):
@@ -107,6 +112,7 @@ def inverted(noisy, model):
 CASES = {
     "auto": Case(AUTO),
     "auto, 900 steps": Case(AUTO, steps=900),
+    "auto's network trained with the truth, 900 steps": Case(AUTO, steps=900, supervised=True),
     "auto, U-Net": Case([*AUTO, "network.network=unet", "network.width=8", "network.top_skip=true"]),
     "mean masking, footprint (1,1,1)": Case([*MASKED, "masking.masking=mean", "masking.footprint=1"]),
     "auto, 5 steps": Case(AUTO, steps=5, expected=("far too short training",)),
@@ -189,13 +195,21 @@ def one(noisy, truth, name, args):
     case, folder = CASES[name], args.runs / f"{args.now}-{plain(name)}"
     if not (folder / "clean.npy").exists():
         words = [word.replace("TENTH", f"{0.1 * float(noisy.read().std()):.3g}") for word in case.words]
-        model = api.train(noisy, override(assumed(noisy.shape), [*words, f"training.steps={case.steps}"]))
+        settings = override(assumed(noisy.shape), [*words, f"training.steps={case.steps}"])
+        running = session.prepare([noisy], settings)
+        model = trained(with_truth(running, [truth]) if case.supervised else running)
         clean = case.spoil(noisy, model) if case.spoil else api.denoise(noisy, model).read()
         api.save(model, folder)
         np.save(folder / "clean.npy", clean)
     model, clean = api.load(folder), np.load(folder / "clean.npy", allow_pickle=False)
     found = meeum.audit(noisy, noisy.with_data(clean), model=None if case.spoil else model, noise=model.noise)
     return {"clean": clean, "expected": list(case.expected), **judged(found, noisy.read(), clean, truth)}
+
+
+def trained(running):
+    for _ in running.run():
+        pass
+    return running.snapshot()
 
 
 def careamics(noisy, truth, args):

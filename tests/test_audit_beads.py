@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scenes import volume_of, white_noise
+from scenes import grain, volume_of, white_noise
 from scipy import ndimage
 
 from meeum.auditing.beads import beads
@@ -94,6 +94,36 @@ def test_an_amplified_and_a_vanished_bead() -> None:
     centre, ring = beads(asked(lambda values: np.full_like(values, 11)))
     assert (centre.verdict, ring.verdict) == ("warn", "pass")
     assert centre.value == 0
+
+
+def drowned(fine: float) -> Volume:
+    """Coarse structure and fine grain of this strength, in noise that is as fine as the beads."""
+    rng = np.random.default_rng(7)
+    shape, layers = (160, 160), ((8, 20.0), (1, fine), (SIGMA, LEVEL))
+    return volume_of(10 + sum(strength * grain(rng, shape, colour) for colour, strength in layers))
+
+
+@pytest.mark.parametrize(("fine", "blur", "verdict"), [(0, 2.5, "cannot tell"), (0, 30.0, "warn"), (3, 2.5, "warn")])
+def test_a_loss_counts_against_what_the_best_linear_filter_leaves(fine: float, blur: float, verdict: str) -> None:
+    """Without detail as fine as the beads they are blurred as the noise must be, or away; with it, for nothing."""
+    rng = np.random.default_rng(8)
+    sides = (64, 64)
+    power = np.mean([np.abs(np.fft.rfft2(grain(rng, sides, SIGMA))) ** 2 for _ in range(200)], axis=0)
+    known = replace(white_noise(LEVEL, sides), spectrum=power / 64**2)
+    image = drowned(fine)
+    centre, _ = beads(gather(image, image, noise=known, denoise=blurred(blur)))
+    assert (centre.verdict, 0 < centre.value < 0.5) == (verdict, True)
+    linear = centre.details["best_linear_filter"]
+    assert linear < 0.45 if fine == 0 else linear > 0.6
+    assert f"the best linear filter would leave {100 * linear:.0f} %" in centre.sentence
+    assert ("hardly stands clear" in centre.reason) == (verdict == "cannot tell")
+
+
+def test_a_bead_that_was_kept_passes_where_the_best_linear_filter_would_lose_it() -> None:
+    image = drowned(0)
+    centre, _ = beads(gather(image, image, noise=white_noise(10 * LEVEL, (16, 16)), denoise=lambda values: values))
+    assert (centre.verdict, centre.value) == ("pass", pytest.approx(1))
+    assert centre.details["best_linear_filter"] < 0.5
 
 
 def test_chance_does_not_invert_what_vanished() -> None:

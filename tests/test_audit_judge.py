@@ -50,11 +50,13 @@ def pair():
     return gather(made.noisy, made.truth)
 
 
-def test_the_gravest_finding_is_the_verdict(pair):
+def test_the_gravest_finding_that_could_tell_is_the_verdict_unless_most_could_not(pair):
     for verdicts, expected in (
         ((), "cannot tell"),
         (("pass", "pass"), "pass"),
-        (("pass", "cannot tell"), "cannot tell"),
+        (("pass", "cannot tell"), "pass"),
+        (("pass", "cannot tell", "cannot tell"), "cannot tell"),
+        (("warn", "cannot tell", "cannot tell"), "warn"),
         (("cannot tell", "warn", "pass"), "warn"),
         (("warn", "fail", "cannot tell"), "fail"),
     ):
@@ -146,7 +148,7 @@ def test_json_is_plain_versioned_and_documented(pair):
     failed = finding("inversion", "fail", places=(place,), picture=picture, p_value=1e-5, details={"n": np.int64(3)})
     audit = judge(pair, {"inversion": lambda pair: [failed]})
     told = json.loads(json.dumps(audit.as_dict(), allow_nan=False))
-    assert (told["version"], told["verdict"], told["counts"]["fail"]) == (1, "fail", 1)
+    assert (told["version"], told["verdict"], told["counts"]["fail"]) == (2, "fail", 1)
     assert (told["axes"], told["shape"], told["quantity"]) == ("ZYX", list(SHAPE), "refractive index")
     (one,) = told["findings"]
     assert one["places"] == [{"frame": 0, "centre": [1.0, 2.0, 3.0], "radius": 4.0, "strength": -5.0}]

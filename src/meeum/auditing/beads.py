@@ -23,13 +23,20 @@ UNIT = "of the bead's height"
 CENTRE = Kind("beads", "bead response", UNIT, 1.0, "both", UNIT, 1.0)
 OVER = replace(CENTRE, bound=0.4)
 RINGS = Kind("beads", "rings around beads", UNIT, 0.0, "above", UNIT, 0.1)
+HALF = 0.5  # of its height that a bead may lose, or of what the best linear filter would leave of that
 DIFFERENT = "the beads differ too much from each other"
+DROWNED = (
+    "detail as fine as these beads hardly stands clear of this image's noise: even the best linear filter would leave "
+    "{:.0f} % of them"
+)
 
 
 def beads(pair: Pair) -> list[Finding]:
     """Centre: ideal 1, a bead may lose half of its height and must not invert. Rings: ideal 0, at most 0.1 of it.
 
-    Judged at the strongest beads: bright ones, and dark ones within cells.
+    Judged at the strongest beads: bright ones, and dark ones within cells. A denoiser knows no more of what beads look
+    like than the image holds, so it may lose half of what the best linear filter would leave; where that itself loses
+    more than half, a loss tells nothing of the denoiser.
     """
     if pair.denoise is None:
         return _neither("needs the denoiser (--model)")
@@ -38,13 +45,12 @@ def beads(pair: Pair) -> list[Finding]:
     groups = [group for group in groups if np.count_nonzero(group) >= FEWEST]
     if found is None or not groups:
         return _neither(f"there is room for too few beads: it takes {FEWEST}, {SPACING} voxels apart")
-    centre = _gravest([_centre(found.profile[group, 0]) for group in groups])
+    centre = _gravest([_centre(found.profile[group, 0], found.linear) for group in groups])
     ring = _gravest([_ring(found.profile[group]) for group in groups])
-    told = _centre_told(centre.value, int(sum(group.sum() for group in groups)))
-    return [
-        _finding(centre, told, found, groups[0]),
-        _finding(ring, _ring_told(ring), found, groups[0]),
-    ]
+    told = _finding(centre, _centre_told(centre, found, int(sum(map(np.sum, groups)))), found, groups[0])
+    if SEVERITY[told.verdict] < SEVERITY["warn"] and max(centre.value, found.linear) < HALF:
+        told = replace(told, verdict="cannot tell", reason=DROWNED.format(100 * found.linear))
+    return [told, _finding(ring, _ring_told(ring), found, groups[0])]
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,17 @@ def _gravest(judged: list[_Judged]) -> _Judged:
     return max(fair, key=lambda one: (SEVERITY[one.verdict], one.effect / one.kind.bound))
 
 
-def _centre(gains: Array) -> _Judged:
-    """How far the mean is from 1; a bead that vanished is worth a warning, an inverted one fails."""
+def _centre(gains: Array, linear: float) -> _Judged:
+    """How far the mean is from 1; a bead that vanished is worth a warning, an inverted one fails.
+
+    Nothing is said of a loss up to half of what the best linear filter leaves.
+    """
     gain, error, degrees = float(gains.mean()), _error(gains), len(gains) - 1
     kind, effect = CENTRE if gain < 1 else OVER, abs(1 - gain)
     if gain < 0 and student.sf(-gain / error, degrees) > FAIL:
         effect = 1.0  # an inversion that may be chance is no more than a bead that vanished
-    p_value = float(student.sf((effect - kind.bound / 2) / error, degrees))  # up to there nothing is said
+    allowed = 1 - HALF * linear if gain < 1 else kind.bound / 2
+    p_value = float(student.sf((effect - allowed) / error, degrees))
     return _Judged(kind, gain, error, effect, p_value, kind.bound / 2 + _firm(error, degrees))
 
 
@@ -128,11 +138,12 @@ def _neither(reason: str) -> list[Finding]:
     return [kind.untold(reason, "What becomes of beads cannot be told.") for kind in (CENTRE, RINGS)]
 
 
-def _centre_told(gain: float, count: int) -> str:
-    what = f"{count} beads of {JUDGED:g} times the noise, put into the noisy image,"
+def _centre_told(centre: _Judged, found: Response, count: int) -> str:
+    gain, what = centre.value, f"{count} beads of {JUDGED:g} times the noise, put into the noisy image,"
     if gain < -0.05:
         return f"{what} come out inverted: {gain:.2f} of their height at the centre."
-    return f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre."
+    linear = "" if gain >= HALF else f", and the best linear filter would leave {100 * found.linear:.0f} %"
+    return f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre{linear}."
 
 
 def _ring_told(ring: _Judged) -> str:
@@ -145,6 +156,7 @@ def _ring_told(ring: _Judged) -> str:
 def _details(found: Response) -> dict[str, Any]:
     """Of each strength, sign and place: how many beads, their mean gain and their mean profile."""
     told: dict[str, Any] = {"sigma_voxels": SIGMA, "radii_voxels": list(range(REACH + 1))}
+    told["best_linear_filter"] = found.linear
     for strength, sign, where in product(STRENGTHS, (1, -1), ("cells", "background")):
         profiles = found.profile[found.of(strength, sign, where)]
         if len(profiles):

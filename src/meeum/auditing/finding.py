@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -135,7 +135,7 @@ def decide(effect: float, bound: float, *, p_value: float = math.nan, limit: flo
     return "cannot tell" if limit > bound else "pass"
 
 
-def worst(verdicts: list[Verdict]) -> Verdict:
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
     """The gravest of several; of none, nothing can be told."""
     return max(verdicts, key=lambda one: SEVERITY[one], default="cannot tell")
 

@@ -27,7 +27,7 @@ from meeum.volume import Volume
 
 Measure = Callable[[Pair], list[Finding]]
 
-VERSION = 1  # of the JSON: grows when the meaning of a key changes
+VERSION = 2  # of the JSON: grows when the meaning of a key changes
 ORDER: tuple[Verdict, ...] = ("fail", "warn", "cannot tell", "pass")
 
 
@@ -58,8 +58,10 @@ class Audit:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest of all."""
-        return worst([one.verdict for one in self.findings])
+        """The gravest of what could be told; "cannot tell" where nothing is worse and most could not."""
+        verdicts = [one.verdict for one in self.findings]
+        told = [one for one in verdicts if one != "cannot tell"]
+        return worst(told if 2 * len(told) >= len(verdicts) else verdicts)
 
     @property
     def counts(self) -> dict[Verdict, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meeum.auditing.boxes import busiest
+from meeum.auditing.linear import left_of_bead
 from meeum.auditing.pair import Pair
 
 Array = NDArray[Any]
@@ -27,11 +28,13 @@ SIDE = 2 * REACH + 1
 class Response:
     """f(y + bead) - f(y) over the bead's height, of N beads.
 
+    linear    share of a bead's height that the best linear filter would leave
     profile   (N, radii) mean over each distance from the centre, 0, 1, ... `REACH` voxels
     plane     (N, rows, columns) the plane through the centre
     strength  (N,) standard deviations of the noise; `sign` (N,) 1 or -1; `inside` (N,) whether within a cell
     """
 
+    linear: float
     profile: Array
     plane: Array
     strength: Array
@@ -69,7 +72,8 @@ def response(pair: Pair) -> Response | None:
         change = pair.denoise((plain + _planted(plain.shape, sites, heights)).astype(np.float32)) - before
         patches = np.array([_around(change, site) / height for site, height in zip(sites, heights, strict=True)])
         parts.append((_profiles(patches), _planes(patches), strength, sign, inside))
-    return Response(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Response(left_of_bead(pair, piece, region, sigma=SIGMA), *columns)
 
 
 def _sites(valid: Array, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:

@@ -110,12 +110,12 @@ class Noise:
 
     def sample(self, shape: Ints, rng: np.random.Generator) -> NDArray[np.float32]:
         """Gaussian noise (*shape) with this spectrum and variance 1, periodic; multiply by `levels`."""
-        gain = np.sqrt(self._spectrum_on(shape))
+        gain = np.sqrt(self.spectrum_on(shape))
         white = scipy.fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
         return np.asarray(scipy.fft.irfftn(white * gain, s=shape, axes=_all(shape)), dtype=np.float32)
 
-    def _spectrum_on(self, shape: Ints) -> Array:
-        """The spectrum on another grid, by way of the autocorrelation, which is cut or padded."""
+    def spectrum_on(self, shape: Ints) -> Array:
+        """The spectrum on another grid (*half of `shape`), by way of the autocorrelation, which is cut or padded."""
         centred = scipy.fft.fftshift(scipy.fft.irfftn(self.spectrum, s=self.sides, axes=_all(self.sides)))
         result = np.zeros(shape)
         inner, outer = [], []

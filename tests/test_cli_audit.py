@@ -193,7 +193,7 @@ def test_json_pictures_and_report(images: Path, here: Path, three: None) -> None
         "a.html",
     ]
     told = json.loads((here / "a.json").read_text(encoding="utf-8"))
-    assert (told["version"], told["verdict"], told["selftest"]) == (1, "fail", None)
+    assert (told["version"], told["verdict"], told["selftest"]) == (2, "fail", None)
     assert [one["measure"] for one in told["findings"]] == ["calm", "storm", "fog"]
     page = (here / "a.html").read_text(encoding="utf-8")
     assert "✗ fail" in page and "storm was found." in page and "Why: nothing is to be seen" in page
@@ -223,7 +223,7 @@ def test_what_exists_is_kept(images: Path, here: Path, three: None) -> None:
         assert (outcome.code, "the image itself" in outcome.err) == (2, True)
     assert call("audit", *pair, "--pictures", "mine.json", "--overwrite").code == 2
     done(call("audit", *pair, "--json", "mine.json", "--pictures", "full", "--overwrite"))
-    assert json.loads((here / "mine.json").read_text())["version"] == 1
+    assert json.loads((here / "mine.json").read_text())["version"] == 2
     assert (here / "full" / "mine.png").read_text() == "mine"
 
 

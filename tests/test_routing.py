@@ -113,12 +113,13 @@ def test_strong_coloured_noise_gets_the_network_that_forgets_it() -> None:
     assert route(chosen, known(), Normalisation(0.0, 2.0))[0].network == chosen.network
 
 
-def test_small_images_are_flipped() -> None:
-    for voxels, expected in ((1_000_000, True), (100_000_000, False)):
+def test_small_images_are_flipped_and_others_passed_twice() -> None:
+    for voxels, expected in ((1_000_000, (True, False)), (100_000_000, (False, True))):
         settings, _ = route(assumed((64, 64)), known(), Normalisation(0.0, 5.0), voxels=voxels)
-        assert settings.prediction.flips == expected
-    unwanted = assumed((64, 64)).changed("prediction", flips=False)
-    assert route(unwanted, known(), Normalisation(0.0, 5.0))[0].prediction.flips is False
+        assert (settings.prediction.flips, settings.prediction.displaced) == expected
+    for unwanted, expected in ({"flips": False}, (False, True)), ({"flips": False, "displaced": False}, (False, False)):
+        settings, _ = route(assumed((64, 64)).changed("prediction", **unwanted), known(), Normalisation(0.0, 5.0))
+        assert (settings.prediction.flips, settings.prediction.displaced) == expected
 
 
 def test_what_was_asked_for_is_not_changed() -> None:

@@ -62,6 +62,7 @@ ALLOWED: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "precision": st.sampled_from(["float32", "bfloat16"]),
         "draws": st.integers(0, 64),
         "flips": st.none() | st.booleans(),
+        "displaced": st.none() | st.booleans(),
         "keep_means": st.none() | st.floats(0, 64),
         "band_limit": st.booleans(),
         "masked": st.booleans(),

@@ -67,10 +67,11 @@ def test_every_voxel_is_hidden_once(footprint: tuple[int, ...], share: float) ->
         assert torch.equal(whole[3:, 5:], part)
 
 
-BOTH = {"flips": True, "draws": 2}
+ALONE: list[dict[str, Any]] = [{"masked": True}, {"draws": 3}, {"flips": True}, {"displaced": True}]
+WAYS = [*ALONE, {"draws": 2, "masked": True}, {"draws": 2, "flips": True}]
 
 
-@pytest.mark.parametrize("how", [{"masked": True}, {"draws": 3}, {"draws": 2, "masked": True}, {"flips": True}, BOTH])
+@pytest.mark.parametrize("how", WAYS)
 def test_tiled_equals_whole(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made = model("recorrupted", noise=NOISE, **how)
     values = np.random.default_rng(1).normal(2, 1.5, (70, 90)).astype(np.float32)
@@ -117,6 +118,45 @@ def test_mean_over_flips_cancels_what_the_grid_lays(axes: int, step: int) -> Non
     rough = views._flipped(blocked, stride)(seen(values)).diff(dim=-1).square()
     within, between = float(rough[..., 0::2].mean()), float(rough[..., 1::2].mean())
     assert within == pytest.approx(between, rel=0.25)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_two_passes_a_voxel_apart_are_rough_alike_on_both_places_of_a_grid(axes: int) -> None:
+    shape, stride = (64, 48, 56)[:axes], (2,) * axes
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+
+    def blocked(piece: views.Seen) -> Tensor:
+        image = piece.image
+        for axis in range(axes):
+            image = image.unflatten(axis, (-1, 2)).mean(axis + 1).repeat_interleave(2, axis)
+        return image
+
+    for axis in range(axes):
+        ratios = []
+        for ask in (blocked, views._displaced(blocked, stride)):
+            rough = ask(seen(values)).diff(dim=axis).square().movedim(axis, 0)[4:-4]
+            ratios.append(float(rough[0::2].mean() / rough[1::2].mean()))
+        assert ratios[0] == 0 and ratios[1] == pytest.approx(1, rel=0.25)
+
+
+def test_passes_are_taken_where_they_were_asked_for() -> None:
+    """One pass, two, or four in two dimensions; flips take the place of displacement alone."""
+    for how, expected in (({}, 1), ({"displaced": True}, 2), ({"flips": True, "displaced": True}, 4)):
+        calls: list[int] = []
+        made = model("recorrupted", noise=NOISE, **how)
+        ask = views.estimate(Counting(calls), made)
+        ask(seen(torch.rand(16, 16)))
+        assert len(calls) == expected
+
+
+class Counting(torch.nn.Module):
+    def __init__(self, calls: list[int]) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.calls.append(1)
+        return image
 
 
 def seen(values: Tensor) -> views.Seen:

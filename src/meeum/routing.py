@@ -58,10 +58,11 @@ def route(
 
 
 def _flipped(settings: Settings, sensible: bool) -> Settings:
-    """Whether the estimate is a mean over flips, where nobody has chosen."""
-    if settings.prediction.flips is not None:
-        return settings
-    return settings.changed("prediction", flips=sensible)
+    """Whether the estimate is a mean over flips, or of two displaced passes at least, where nobody has chosen."""
+    chosen = settings.prediction
+    flips = sensible if chosen.flips is None else chosen.flips
+    displaced = not flips if chosen.displaced is None else chosen.displaced
+    return settings.changed("prediction", flips=flips, displaced=displaced)
 
 
 def _fine(settings: Settings, axes: int) -> Settings:

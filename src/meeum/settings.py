@@ -109,6 +109,9 @@ class PredictionSettings(Section):
         0, ge=0, le=64, description="recorrupted: mean over so many noisy copies; 0 = of the image itself (Pang 2021)"
     )
     flips: bool | None = Field(None, description="mean over flips; empty = with auto, where noise has no direction")
+    displaced: bool | None = Field(
+        None, description="mean of two passes, a voxel apart; empty = with auto, where there are no flips"
+    )
     keep_means: float | None = Field(
         None,
         ge=0,

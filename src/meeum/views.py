@@ -1,4 +1,4 @@
-"""How a trained network is asked for an estimate: once, or as a mean over turns, noisy copies, or hidden voxels."""
+"""How a trained network is asked for an estimate: once, or as a mean over passes, noisy copies, or hidden voxels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def estimate(network: nn.Module, model: Model) -> Estimate:
         ask = _masked(network, model)
     if chosen.flips:
         ask = _flipped(ask, model.stride)
-    if chosen.draws:  # around the flips: noise is drawn for the places of the frame, which flips change
+    elif chosen.displaced:
+        ask = _displaced(ask, model.stride)
+    if chosen.draws:  # around these: noise is drawn for the places of the frame, which flips change
         ask = _recorrupted(ask, model)
     return _mixed(ask, model.mixing) if model.mixing else ask
 
@@ -75,29 +77,43 @@ def _through(network: nn.Module, image: Tensor) -> Tensor:
 def _flipped(ask: Estimate, stride: Ints) -> Estimate:
     """The mean over all combinations of flips; only sensible where neither noise nor optics have a direction.
 
-    Flips leave the blocks of a network's grid of `stride` voxels where they are, and with them what the grid lays into
-    the roughness of the result; so each pass is displaced as well, by 0 to 3 voxels along each axis.
+    Each pass is displaced as well, by 0 to 3 voxels along each axis: flips leave a network's grid where it is.
     """
     axes = len(stride)
     turns = [[axis for axis in range(axes) if bits >> axis & 1] for bits in range(2**axes)]
+    return _mean(
+        ask, [(turn, tuple(_displacement(axis, turn, axes) for axis in range(axes))) for turn in turns], stride
+    )
+
+
+def _displaced(ask: Estimate, stride: Ints) -> Estimate:
+    """The mean over two passes, one voxel apart along each axis."""
+    return _mean(ask, [([], tuple(by for _ in stride)) for by in (0, 1)], stride)
+
+
+def _mean(ask: Estimate, passes: Sequence[tuple[list[int], Ints]], stride: Ints) -> Estimate:
+    """Over passes, each with its flipped axes and displacement, voxels.
+
+    What the grid of `stride` voxels that a network works on lays into the roughness of the result is displaced, too,
+    and cancels.
+    """
 
     def mean(seen: Seen) -> Tensor:
         total = torch.zeros_like(seen.image)
-        for turn in turns:
-            pad = [_displaced(axis, turn, stride) for axis in range(axes)]
+        for turn, displacement in passes:
+            pad = [(by % step, -by % step) for by, step in zip(displacement, stride, strict=True)]
             there = tuple(slice(before, before + n) for (before, _), n in zip(pad, seen.image.shape, strict=True))
             level = seen.level.flip([axis for axis in turn if seen.level.shape[axis] > 1])
             total += ask(Seen(_padded(seen.image.flip(turn), pad), seen.corner, _padded(level, pad)))[there].flip(turn)
-        return total / len(turns)
+        return total / len(passes)
 
     return mean
 
 
-def _displaced(axis: int, turn: Sequence[int], stride: Ints) -> tuple[int, int]:
-    """Voxels to add before and after an axis: by the flips of the next two, so that either flip of its own has all."""
-    first, second = ((axis + further) % len(stride) in turn for further in (1, 2))
-    before = (first + 2 * second) % stride[axis]
-    return before, -before % stride[axis]
+def _displacement(axis: int, turn: Sequence[int], axes: int) -> int:
+    """Voxels along an axis, by the flips of the next two, so that either flip of its own has all."""
+    first, second = ((axis + further) % axes in turn for further in (1, 2))
+    return first + 2 * second
 
 
 def _padded(image: Tensor, pad: Sequence[tuple[int, int]]) -> Tensor:

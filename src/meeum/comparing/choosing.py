@@ -85,8 +85,8 @@ def _candidates(members: Sequence[Setting], noise: Noise) -> tuple[tuple[Setting
 
 
 def _shortened(settings: Settings, *, seconds: float, of: int) -> Settings:
-    """For a trial: so many seconds, or its part of a third of the steps; no mean over flips, which is slow."""
-    settings = settings.changed("prediction", flips=False)
+    """For a trial: so many seconds, or its part of a third of the steps; no mean over passes, which is slow."""
+    settings = settings.changed("prediction", flips=False, displaced=False)
     if settings.training.steps:
         return settings.changed("training", steps=max(1, int(SHARE * settings.training.steps / of)))
     return settings.changed("training", minutes=max(seconds, 1.0) / 60)

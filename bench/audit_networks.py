@@ -262,14 +262,15 @@ def draw(folder, name, images):
 
 
 def table(rows):
-    """One row per network and volume: what was expected and what the audit says."""
-    text = "| volume | network | PSNR, dB | ought to be caught by | verdict | failed | warned |\n" + 7 * "|---" + "|\n"
+    """One row per network and volume: what was expected, what the audit says, how many numbers could not be told."""
+    heads = ("volume", "network", "PSNR, dB", "ought to be caught by", "verdict", "failed", "warned", "untold")
+    text = f"| {' | '.join(heads)} |\n{len(heads) * '|---'}|\n"
     for row in sorted(rows, key=lambda row: list(VOLUMES).index(row["volume"])):
         before, after = row["psnr"]
         words = [", ".join(row[key]) for key in ("expected", "failed", "warned")]
         text += (
             f"| {row['volume']} | {row['case']} | {before:.1f} -> {after:.1f} | {words[0] or 'nothing'} "
-            f"| **{row['verdict']}** | {words[1]} | {words[2]} |\n"
+            f"| **{row['verdict']}** | {words[1]} | {words[2]} | {len(row['unknown'])} |\n"
         )
     return f"{len(rows)} networks on one thread ({rows[0]['machine']}).\n\n{text}"
 

@@ -24,13 +24,15 @@ NETWORKS = {
         "shuffle, 32 channels (`auto`)": [],
         "shuffle, 16 channels": [SHUFFLE, "network.width=16"],
         "shuffle, 64 channels": [SHUFFLE, "network.width=64"],
-        "U-Net, 16 channels": [PLAIN, "network.width=16", "network.top_skip=true"],
+        "U-Net, 16 channels, top skip": [PLAIN, "network.width=16", "network.top_skip=true"],
     },
     "hl60": {
-        "shuffle, 16 channels (`auto`)": [],
-        "shuffle, 32 channels": [SHUFFLE, "network.width=32"],
+        "U-Net, 8 channels (`auto`)": [],
+        "U-Net, 16 channels": ["network.width=16"],
+        "U-Net, 8 channels, top skip": [PLAIN, "network.width=8", "network.top_skip=true"],
+        "shuffle, 16 channels": [SHUFFLE, "network.width=16"],
         "shuffle, 16 channels, depth 3": [SHUFFLE, "network.width=16", "network.depth=3"],
-        "U-Net, 8 channels": [PLAIN, "network.width=8", "network.top_skip=true"],
+        "shuffle, 32 channels": [SHUFFLE, "network.width=32"],
     },
 }
 

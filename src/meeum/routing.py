@@ -34,9 +34,8 @@ def route(
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
     if noise.is_white and noise.photons < FEW:
-        return _flipped(_counted(settings), voxels < FLIPPED), (
-            f"masked (UPS without centre): the noise is that of few photons (about {noise.photons:.1g} per voxel)"
-        )
+        settings = _flipped(settings.changed("training", objective="thinning"), voxels < FLIPPED)
+        return settings, f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
         settings = _flipped(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
         return _fine(settings, len(noise.sides)), (
@@ -94,11 +93,6 @@ def _differs(one: np.ndarray, other: np.ndarray) -> bool:
 def _impulsive(settings: Settings) -> Settings:
     settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
     return settings.changed("training", objective="masked", loss="absolute")
-
-
-def _counted(settings: Settings) -> Settings:
-    settings = settings.changed("masking", masking="UPS_nocentre", mask_size=(3,), footprint=(0,))
-    return settings.changed("training", objective="masked")
 
 
 def _sentence(noise: Noise, axes: str, directions: str) -> str:

@@ -67,7 +67,7 @@ class NetworkSettings(Section):
 
 class TrainingSettings(Section):
     objective: str = Field(
-        "masked", description="masked, recorrupted, neighbours, sure, or auto: chosen by measuring the noise"
+        "masked", description="masked, recorrupted, neighbours, sure, thinning, or auto: chosen by measuring the noise"
     )
     loss: Literal["squared", "absolute"] = Field(
         "squared", description="masked: absolute predicts medians, for noise of few voxels far off"

@@ -18,7 +18,7 @@ Kind = Literal["switch", "choice", "named", "whole", "number", "text"]
 NAMED: dict[str, tuple[str, ...]] = {
     "masking.masking": ("UPS", "G", "GF", "GPS", "mean", "median", "UPS_nocentre"),
     "network.network": ("unet", "shuffle"),
-    "training.objective": ("auto", "masked", "recorrupted", "neighbours", "sure"),
+    "training.objective": ("auto", "masked", "recorrupted", "neighbours", "sure", "thinning"),
     "training.device": ("auto", "cpu", "cuda", "mps"),
 }
 FROM_LAYER = ("input.dataset", "input.channel")  # said by the layer that is chosen

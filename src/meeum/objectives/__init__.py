@@ -6,6 +6,7 @@ from meeum.objectives.masked import masked, plan_masking
 from meeum.objectives.neighbours import neighbours
 from meeum.objectives.objective import Network, Objective, Subject
 from meeum.objectives.recorrupted import error_left, recorrupted, sure
+from meeum.objectives.thinning import thinning
 from meeum.settings import Settings
 
 OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
@@ -13,7 +14,8 @@ OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
     "recorrupted": recorrupted,
     "neighbours": neighbours,
     "sure": sure,
+    "thinning": thinning,
 }
-NEEDS_NOISE = ("recorrupted", "sure", "auto")
+NEEDS_NOISE = ("recorrupted", "sure", "thinning", "auto")
 
 __all__ = ["NEEDS_NOISE", "OBJECTIVES", "Network", "Objective", "Subject", "error_left", "masked", "plan_masking"]

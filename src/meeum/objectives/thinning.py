@@ -36,12 +36,16 @@ def thinning(settings: Settings, subject: Subject) -> Objective:
 
 
 def thinned(counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Of each count every photon with probability `GIVEN`; what lies between two counts becomes one or the other."""
+    """Of each count every photon with probability `GIVEN`; what lies between two counts becomes one or the other.
+
+    Of a value below zero, which no count has, it is that share: on the average `GIVEN` of any value; means are kept.
+    """
     here = counts.to(generator.device)
     chance = torch.rand(here.shape, generator=generator, device=generator.device)
     whole = torch.floor(here.clamp(min=0) + chance)
     share = torch.full_like(whole, GIVEN)
-    return torch.binomial(whole, share, generator=generator).to(counts.device)
+    given = torch.binomial(whole, share, generator=generator) + GIVEN * here.clamp(max=0)
+    return given.to(counts.device)
 
 
 def _counting(subject: Subject) -> tuple[float, float]:

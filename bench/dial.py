@@ -82,7 +82,7 @@ def table(rows):
     text = (
         f"One training each, {rows[0]['threads']} thread(s) ({rows[0]['machine']}); PSNR, dB, and steps in brackets.\n"
     )
-    for name, networks in NETWORKS.items():
+    for name in dict.fromkeys(row["set"] for row in rows):
         own = [row for row in rows if row["set"] == name]
         columns = [(group, minutes) for group in own[0]["psnr"] for minutes in sorted({row["minutes"] for row in own})]
         cells = defaultdict(list)
@@ -90,11 +90,12 @@ def table(rows):
             for group, psnr in row["psnr"].items():
                 cells[row["network"], (group, row["minutes"])].append((psnr, row["settings"]["steps"]))
         means = {key: float(np.mean([psnr for psnr, _ in found])) for key, found in cells.items()}
-        best = {column: max(mean for (_, at), mean in means.items() if at == column) for column in columns}
+        rivals = {column: [mean for (_, at), mean in means.items() if at == column] for column in columns}
+        best = {column: max(found) for column, found in rivals.items() if len(found) > 1}
         text += f"\n| {name} | " + " | ".join(f"{group}, {minutes:g} min" for group, minutes in columns) + " |\n"
         text += "|---" * (len(columns) + 1) + "|\n"
-        for network in networks:
-            line = [cell(means.get((network, at)), cells[network, at], best[at]) for at in columns]
+        for network in NETWORKS[name]:
+            line = [cell(means.get((network, at)), cells[network, at], best.get(at)) for at in columns]
             text += f"| {network} | {' | '.join(line)} |\n"
     return text
 

@@ -25,7 +25,7 @@ def route(
 ) -> tuple[Settings, str]:
     """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it.
 
-    `voxels` are those of the image: small ones are also denoised as a mean over flips.
+    `voxels` are those of the image: small ones are denoised as a mean over flips, others over two passes.
     """
     if settings.training.objective != "auto" or noise is None:
         return settings, ""
@@ -34,10 +34,10 @@ def route(
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
     if noise.is_white and noise.photons < FEW:
-        settings = _flipped(settings.changed("training", objective="thinning"), voxels < FLIPPED)
+        settings = _passes(settings.changed("training", objective="thinning"), voxels < FLIPPED)
         return settings, f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
-        settings = _flipped(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
+        settings = _passes(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
         return _fine(settings, len(noise.sides)), (
             f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
         )
@@ -48,7 +48,7 @@ def route(
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(axes)])
-    settings = _flipped(settings, not directions and voxels < FLIPPED)
+    settings = _passes(settings, not directions and voxels < FLIPPED)
     if settings.prediction.keep_means is None:
         settings = settings.changed("prediction", keep_means=MEANS[len(axes)])
     if noise.is_white or noise.std < STRONG * normalisation.scale:
@@ -56,7 +56,7 @@ def route(
     return settings, _sentence(noise, axes, directions)
 
 
-def _flipped(settings: Settings, sensible: bool) -> Settings:
+def _passes(settings: Settings, sensible: bool) -> Settings:
     """Whether the estimate is a mean over flips, or of two displaced passes at least, where nobody has chosen."""
     chosen = settings.prediction
     flips = sensible if chosen.flips is None else chosen.flips

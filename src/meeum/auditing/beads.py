@@ -23,7 +23,7 @@ UNIT = "of the bead's height"
 CENTRE = Kind("beads", "bead response", UNIT, 1.0, "both", UNIT, 1.0)
 OVER = replace(CENTRE, bound=0.4)
 RINGS = Kind("beads", "rings around beads", UNIT, 0.0, "above", UNIT, 0.1)
-HALF = 0.5  # of its height that a bead may lose, or of what the best linear filter would leave of that
+HALF = 0.5  # of what the best linear filter would leave of a bead: less than that is a loss
 DIFFERENT = "the beads differ too much from each other"
 DROWNED = (
     "detail as fine as these beads hardly stands clear of this image's noise: even the best linear filter would leave "
@@ -32,11 +32,11 @@ DROWNED = (
 
 
 def beads(pair: Pair) -> list[Finding]:
-    """Centre: ideal 1, a bead may lose half of its height and must not invert. Rings: ideal 0, at most 0.1 of it.
+    """Centre: ideal 1, a bead must not vanish and must not invert. Rings: ideal 0, at most 0.1 of the bead's height.
 
     Judged at the strongest beads: bright ones, and dark ones within cells. A denoiser knows no more of what beads look
-    like than the image holds, so it may lose half of what the best linear filter would leave; where that itself loses
-    more than half, a loss tells nothing of the denoiser.
+    like than the image holds, so it must keep half of what the best linear filter would leave; where that filter itself
+    leaves less than half of a bead, a loss tells nothing of the denoiser.
     """
     if pair.denoise is None:
         return _neither("needs the denoiser (--model)")
@@ -79,7 +79,7 @@ def _gravest(judged: list[_Judged]) -> _Judged:
 def _centre(gains: Array, linear: float) -> _Judged:
     """How far the mean is from 1; a bead that vanished is worth a warning, an inverted one fails.
 
-    Nothing is said of a loss up to half of what the best linear filter leaves.
+    Nothing is said where half of what the best linear filter leaves is kept.
     """
     gain, error, degrees = float(gains.mean()), _error(gains), len(gains) - 1
     kind, effect = CENTRE if gain < 1 else OVER, abs(1 - gain)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from meeum.auditing.pair import Pair, Piece
-from meeum.auditing.transfer import taper
+from meeum.auditing.transfer import lengths, spectrum, taper
 from meeum.volume import Region
 
 Array = NDArray[Any]
@@ -27,10 +27,9 @@ def left_of_bead(pair: Pair, piece: Piece, region: Region, *, sigma: float) -> f
     window = taper(piece.valid[region], pair.ratios)
     if window is None:
         return 1.0
-    image, level = piece.noisy[region], piece.level[region]
-    less = (image - (image * window).sum() / window.sum()) * window
-    power = _smooth(np.abs(scipy.fft.rfftn(less)) ** 2, window.shape)
-    noise = _smooth(pair.noise.spectrum_on(window.shape), window.shape) * float(((level * window) ** 2).sum())
+    power = _smooth(np.abs(spectrum(piece.noisy[region], window)) ** 2, window.shape)
+    strength = float(((piece.level[region] * window) ** 2).sum())
+    noise = _smooth(strength * pair.noise.spectrum_on(window.shape), window.shape)
     kept = np.maximum(1 - noise / np.maximum(power, np.finfo(np.float32).tiny), 0)
     bead = _bead(window.shape, sigma)
     return float((bead * kept).sum() / bead.sum())
@@ -44,7 +43,6 @@ def _smooth(half: Array, shape: tuple[int, ...]) -> Array:
 
 def _bead(shape: tuple[int, ...], sigma: float) -> Array:
     """Half spectrum of a Gaussian bead in the middle of nothing, each frequency as often as the whole one has it."""
-    axes = [scipy.fft.fftfreq(n) for n in shape[:-1]] + [scipy.fft.rfftfreq(shape[-1])]
-    squares = sum((line**2 for line in np.ix_(*axes)), np.zeros(()))
-    twice = np.where((axes[-1] == 0) | (axes[-1] == 0.5), 1, 2)
-    return np.asarray(np.exp(-2 * (np.pi * sigma) ** 2 * squares) * twice)
+    last = scipy.fft.rfftfreq(shape[-1])
+    twice = np.where((last == 0) | (last == 0.5), 1, 2)
+    return np.asarray(np.exp(-2 * (np.pi * sigma * lengths(shape, [1.0] * len(shape))) ** 2) * twice)

@@ -85,7 +85,7 @@ def sums(images: Sequence[Triple], noise: Array, *, window: Array, ratios: Seque
     """Of (denoised, noisy, other noisy), the last two one image or a recorrupted pair; of several their mean."""
     cross, power = np.mean([_products(triple, window) for triple in images], axis=0)
     rows = {"count": np.ones_like(cross), "cross": cross, "power": power}
-    rows |= {"noise": np.abs(_spectrum(noise, window)) ** 2}
+    rows |= {"noise": np.abs(spectrum(noise, window)) ** 2}
     rows |= {"cross2": cross**2, "mixed": cross * power, "power2": power**2}
     place, size = _places(window.shape, ratios)
     binned = {
@@ -99,8 +99,8 @@ def sums(images: Sequence[Triple], noise: Array, *, window: Array, ratios: Seque
 def _products(triple: Triple, window: Array) -> tuple[Array, Array]:
     """Re X Y*, and the power of Y or, of a recorrupted pair, the cross spectrum of both."""
     x, y, other = triple
-    denoised, noisy = _spectrum(x, window), _spectrum(y, window).conj()
-    twin = noisy.conj() if other is y else _spectrum(other, window)
+    denoised, noisy = spectrum(x, window), spectrum(y, window).conj()
+    twin = noisy.conj() if other is y else spectrum(other, window)
     return (denoised * noisy).real, (twin * noisy).real
 
 
@@ -179,15 +179,16 @@ def _as_blur(found: Sums, direction: int, weight: Array, share: float) -> tuple[
     return float(np.interp(-share, -falling, SIGMAS)), float(np.interp(BLUR, SIGMAS, falling))
 
 
-def _spectrum(image: Array, window: Array) -> Array:
+def spectrum(image: Array, window: Array) -> Array:
+    """Half spectrum of an image under a window, its mean under that window taken away."""
     mean = np.float32((image * window).sum(dtype=np.float64) / window.sum(dtype=np.float64))
     return np.asarray(scipy.fft.rfftn(((image - mean) * window).astype(np.float32)))
 
 
 def _places(shape: tuple[int, ...], ratios: Sequence[float]) -> tuple[Array, int]:
     """Which of (direction, shell, bin) each frequency of a half spectrum falls into, the last being none; how many."""
-    voxel = _lengths(shape, [1.0] * len(shape))
-    shell = (_lengths(shape, ratios) / TOP * SHELLS).astype(np.int32)
+    voxel = lengths(shape, [1.0] * len(shape))
+    shell = (lengths(shape, ratios) / TOP * SHELLS).astype(np.int32)
     direction = np.zeros(voxel.shape, np.int32)
     if len(shape) == 3:
         axial = np.abs(scipy.fft.fftfreq(shape[0])).reshape(-1, 1, 1)
@@ -199,7 +200,7 @@ def _places(shape: tuple[int, ...], ratios: Sequence[float]) -> tuple[Array, int
     return place.ravel(), size
 
 
-def _lengths(shape: tuple[int, ...], spacing: Sequence[float]) -> Array:
+def lengths(shape: tuple[int, ...], spacing: Sequence[float]) -> Array:
     """Length of the frequency vector at each place of a half spectrum, in cycles per unit of `spacing`."""
     axes = [scipy.fft.fftfreq(n, d) for n, d in zip(shape[:-1], spacing[:-1], strict=True)]
     lines = np.ix_(*axes, scipy.fft.rfftfreq(shape[-1], spacing[-1]))

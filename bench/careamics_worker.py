@@ -150,7 +150,7 @@ def build_meter(over):
             self.steps = self.samples = self.voxels = 0
 
         def on_train_start(self, trainer, pl_module):
-            self.start = time.monotonic()
+            self.start, self.began = time.monotonic(), time.time()
 
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             self.steps = trainer.global_step
@@ -167,8 +167,9 @@ def build_meter(over):
         def record(self):
             """What was counted, and voxels per second of the loop (validation included, set-up not)."""
             seconds = self.end - self.start
-            counts = {"loop_seconds": seconds, "epochs": self.epochs, "steps": self.steps, "samples": self.samples}
-            return {**counts, "voxels": self.voxels, "train_mvoxel_per_s": self.voxels / seconds / 1e6}
+            times = {"training_began": self.began, "loop_seconds": seconds}
+            counts = {"epochs": self.epochs, "steps": self.steps, "samples": self.samples}
+            return {**times, **counts, "voxels": self.voxels, "train_mvoxel_per_s": self.voxels / seconds / 1e6}
 
     return Meter()
 

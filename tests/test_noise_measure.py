@@ -15,7 +15,9 @@ from meeum import Volume, phantom
 from meeum.errors import MeeumError, UsageError
 from meeum.noise import Noise, measure
 from meeum.noise.blocks import block_spectra, multiplicity
-from meeum.noise.measure import EMPTY, REPEATS, ROUGH, TIMES
+from meeum.noise.clipping import clipped_share
+from meeum.noise.findings import reliability
+from meeum.noise.measure import EMPTY, REPEATS, ROUGH, TIMES, UNCLIPPED
 
 SHAPE = (32, 128, 128)
 
@@ -186,6 +188,30 @@ def test_clipped_background_does_not_count() -> None:
     values = np.random.default_rng(6).normal(50, 5, (200, 200))
     values[:, :110] = 0
     assert abs(measure(Volume(values.astype(np.float32), "YX")).std / 5 - 1) < 0.2
+
+
+@pytest.mark.parametrize(("level", "allowed"), [(1e-3, 0.1), (4e-3, 0.3)])
+def test_noise_is_measured_beside_what_a_constraint_cut_off(level: float, allowed: float) -> None:
+    """In the background half of it is gone: its level there is 0.4 to 0.6 of the true one."""
+    chosen = phantom.PhantomSettings(noise_std=level, clip_non_negative=True, cells=2)
+    clipped = phantom.make((48, 128, 128), seed=1, settings=chosen).noisy
+    noise = measure(clipped)
+    assert abs(noise.std / level - 1) < allowed
+    assert noise.source == UNCLIPPED and not noise.is_white
+    assert any("cut off" in sentence for sentence in reliability(noise, clipped.shape)[1])
+    corner = clipped.read()[:, :24, :24]  # nothing but background: no block beside the clip
+    assert measure(Volume(corner, "ZYX")).source != UNCLIPPED
+
+
+def test_what_lies_lowest_is_not_always_clipped() -> None:
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal((32, 32))
+    assert clipped_share(np.maximum(noise, 0.0)) == pytest.approx(0.5, abs=0.06)
+    assert clipped_share(np.round(np.maximum(noise, -0.5), 1)) == pytest.approx(0.31, abs=0.06)  # quantised
+    assert clipped_share(noise) == 0
+    assert clipped_share(np.where(noise < 0, 0.0, 50 + noise)) == 0  # padding
+    assert clipped_share(4 + 3.0 * rng.poisson(0.5, (32, 32))) == 0  # dark pixels that counted nothing
+    assert clipped_share(np.maximum(noise, -2.0)) == 0  # too little to matter
 
 
 def test_kept_as_plain_values_and_spectrum() -> None:

@@ -37,7 +37,7 @@ def made(seed: int, colour: str) -> Volume:
 @pytest.mark.parametrize(("colour", "words"), [("white", "white"), ("optical", "correlated"), ("directional", "dir")])
 def test_colour(seed: int, colour: str, words: str) -> None:
     settings, reason, noise = routed(made(seed, colour))
-    assert settings.training.objective == "recorrupted"
+    assert settings.training.objective == ("thinning" if noise.is_white and noise.is_counted else "recorrupted")
     assert words in reason
     assert noise.is_white == (colour == "white")
     assert settings.training.swap == (colour != "directional")
@@ -52,9 +52,17 @@ def test_signal_dependence(seed: int) -> None:
     signal = 20 + 4000 * np.maximum(truth.max(0) if seed % 2 else truth[12], 1.337) - 4000 * 1.337
     counts = rng.poisson(signal).astype(np.float32)
     settings, reason, noise = routed(Volume(counts, "YX"))
-    assert settings.training.objective == "recorrupted" and "stronger where the signal is" in reason
-    assert settings.prediction.flips
+    assert settings.training.objective == "thinning" and "stronger where the signal is" in reason
+    assert settings.network.network == "shuffle" and settings.prediction.flips
     assert abs(noise.gain - 1) < 0.3
+
+
+def test_counting_noise_that_is_coloured_or_weaker_where_the_signal_is_is_not_dealt_out() -> None:
+    white = known(follows="signal", gain=0.01)
+    assert route(assumed((64, 64)), white, Normalisation(0.0, 5.0))[0].training.objective == "thinning"
+    for other in (replace(white, spectrum=np.linspace(2, 0, 40).reshape(8, 5)), replace(white, gain=-0.01)):
+        settings, reason = route(assumed((64, 64)), other, Normalisation(0.0, 5.0))
+        assert settings.training.objective == "recorrupted" and "where the signal is" in reason
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -33,27 +33,41 @@ def route(
         return _impulsive(settings), (
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
+    small = voxels < FLIPPED
     if noise.is_white and noise.photons < FEW:
-        settings = _passes(settings.changed("training", objective="thinning"), voxels < FLIPPED)
-        return settings, f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
+        reason = f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
+        return _thinned(settings, noise, small), reason
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
-        settings = _passes(settings.changed("training", objective="neighbours"), voxels < FLIPPED)
-        return _fine(settings, len(noise.sides)), (
-            f"neighbours: the noise is white, but its level is known to {noise.uncertainty:.0%} only"
-        )
-    axes = "ZYX"[-len(noise.sides) :]
+        settings = _fine(_passes(settings.changed("training", objective="neighbours"), small), noise)
+        return settings, f"neighbours: the noise is white, but {_known(noise)} only"
+    if noise.is_white and noise.is_counted:
+        reason = f"thinning: the noise is white, stronger where the signal is, as that of counting, and {_known(noise)}"
+        return _fine(_thinned(settings, noise, small), noise), reason
     directions = directed(noise)
+    settings = _recorrupted(settings, noise, directions, small)
+    if noise.is_white or noise.std < STRONG * normalisation.scale:
+        settings = _fine(settings, noise)
+    return settings, _sentence(noise, directions)
+
+
+def _thinned(settings: Settings, noise: Noise, small: bool) -> Settings:
+    return _with_means(_passes(settings.changed("training", objective="thinning"), small), noise)
+
+
+def _recorrupted(settings: Settings, noise: Noise, directions: str, small: bool) -> Settings:
     turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
     swap = settings.training.swap and not anisotropic(noise)
     settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
     if settings.training.batch is None:
-        settings = settings.changed("training", batch=BATCH[len(axes)])
-    settings = _passes(settings, not directions and voxels < FLIPPED)
-    if settings.prediction.keep_means is None:
-        settings = settings.changed("prediction", keep_means=MEANS[len(axes)])
-    if noise.is_white or noise.std < STRONG * normalisation.scale:
-        settings = _fine(settings, len(axes))
-    return settings, _sentence(noise, axes, directions)
+        settings = settings.changed("training", batch=BATCH[len(noise.sides)])
+    return _with_means(_passes(settings, small and not directions), noise)
+
+
+def _with_means(settings: Settings, noise: Noise) -> Settings:
+    """Over how far the noisy image's means are kept, where nobody has chosen."""
+    if settings.prediction.keep_means is not None:
+        return settings
+    return settings.changed("prediction", keep_means=MEANS[len(noise.sides)])
 
 
 def _passes(settings: Settings, sensible: bool) -> Settings:
@@ -64,11 +78,11 @@ def _passes(settings: Settings, sensible: bool) -> Settings:
     return settings.changed("prediction", flips=flips, displaced=displaced)
 
 
-def _fine(settings: Settings, axes: int) -> Settings:
+def _fine(settings: Settings, noise: Noise) -> Settings:
     """The network that keeps detail; where coloured noise is strong it would keep the noise's long correlations too."""
     if settings.network != NetworkSettings():  # somebody chose
         return settings
-    return settings.changed("network", network="shuffle", width=FINE_WIDTH[axes])
+    return settings.changed("network", network="shuffle", width=FINE_WIDTH[len(noise.sides)])
 
 
 def directed(noise: Noise) -> str:
@@ -95,8 +109,9 @@ def _impulsive(settings: Settings) -> Settings:
     return settings.changed("training", objective="masked", loss="absolute")
 
 
-def _sentence(noise: Noise, axes: str, directions: str) -> str:
-    lags = ", ".join(f"{noise.lag(number):.2f} along {axis.lower()}" for number, axis in enumerate(axes))
+def _sentence(noise: Noise, directions: str) -> str:
+    axes = "zyx"[-len(noise.sides) :]
+    lags = ", ".join(f"{noise.lag(number):.2f} along {axis}" for number, axis in enumerate(axes))
     parts = ["white" if noise.is_white else f"correlated between neighbours ({lags})"]
     if noise.follows == "signal":
         parts.append("stronger where the signal is" if noise.gain > 0 else "weaker where the signal is")
@@ -104,5 +119,8 @@ def _sentence(noise: Noise, axes: str, directions: str) -> str:
         parts.append("of a level that varies over the field")
     if anisotropic(noise) or directions:
         parts.append("with a direction")
-    known = f"its level is known to {noise.uncertainty:.0%}"
-    return f"recorrupted: the noise is {', '.join(parts)}, and {known}"
+    return f"recorrupted: the noise is {', '.join(parts)}, and {_known(noise)}"
+
+
+def _known(noise: Noise) -> str:
+    return f"its level is known to {noise.uncertainty:.0%}"

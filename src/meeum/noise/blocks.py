@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -12,14 +12,16 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from meeum.noise.clipping import clipped_share
 from meeum.volume import Region, Volume
 
 Array = NDArray[Any]
 Ints = tuple[int, ...]
 
-SIDES = (32, 24, 16)  # longest side of a block, voxels
+SIDES = (32, 24, 16)  # longest sides of a block that are tried, voxels
 ENOUGH = 60  # blocks among which some may be empty
-MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
+MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes; of small ones `MORE` times as many
+MORE = 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class BlockSpectra:
     centres (B, axes) where in the frame, from -1 to 1 along each axis
     tails   (B,) how much larger the deviations from a median of 3x3 are than their median says: about 1 for Gaussian
             noise, above 2 where few voxels are far off; nan where most neighbours are equal
+    clipped (B,) share of voxels at a value below which all were cut off, 0 where there is none
     tried   how many blocks were read; constant ones and those with voxels that were
             never measured are left out
     """
@@ -40,32 +43,41 @@ class BlockSpectra:
     means: Array
     centres: Array
     tails: Array
+    clipped: Array
     sides: Ints
     tried: int
 
+    def only(self, chosen: NDArray[np.bool_]) -> BlockSpectra:
+        """Some of the blocks, (B,)."""
+        parts = {name: getattr(self, name)[chosen] for name in ("power", "means", "centres", "tails", "clipped")}
+        return replace(self, **parts)
 
-def block_spectra(frames: Sequence[Volume], *, signal: Sequence[Volume] = (), seed: int = 0) -> BlockSpectra:
-    """Windowed periodograms of at most `MOST` blocks, evenly drawn from half-overlapping ones of all frames.
+
+def block_spectra(
+    frames: Sequence[Volume], *, signal: Sequence[Volume] = (), longest: Ints = SIDES, seed: int = 0
+) -> BlockSpectra:
+    """Windowed periodograms of at most `MOST` blocks, drawn at random from half-overlapping ones of all frames.
 
     Mean values are taken from `signal` (one frame for each of `frames`, differences say) if it is given.
     """
-    chosen = block_sides([frame.shape for frame in frames])
+    chosen = block_sides([frame.shape for frame in frames], longest)
     window = _window(chosen)
     places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
-    order = np.random.default_rng(seed).permutation(len(places))[: MOST[len(chosen)]]
+    most = MOST[len(chosen)] * (1 if longest == SIDES else MORE)
+    order = np.random.default_rng(seed).permutation(len(places))[:most]
     tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
-    power, means, centres, tails = (np.array([row[part] for _, row in rows]) for part in range(4))
+    power, means, centres, tails, clipped = (np.array([row[part] for _, row in rows]) for part in range(5))
     if signal:
         means = np.array([_mean(signal[index].read(_region(corner, chosen)), window) for (index, corner), _ in rows])
-    return BlockSpectra(power, means, centres, tails, chosen, len(order))
+    return BlockSpectra(power, means, centres, tails, clipped, chosen, len(order))
 
 
-def block_sides(shapes: Sequence[Ints]) -> Ints:
-    """Even sides that fit into the smallest frame: the longest of `SIDES` that gives `ENOUGH` blocks."""
+def block_sides(shapes: Sequence[Ints], longest: Ints = SIDES) -> Ints:
+    """Even sides that fit into the smallest frame: the first of `longest` that gives `ENOUGH` blocks."""
     smallest = [min(sides) for sides in zip(*shapes, strict=True)]
-    for longest in SIDES:
-        sides = tuple(max(1, min(longest, side // 2 * 2)) for side in smallest)
+    for most in longest:
+        sides = tuple(max(1, min(most, side // 2 * 2)) for side in smallest)
         if sum(1 for shape in shapes for _ in _corners(shape, sides)) >= ENOUGH:
             break
     return sides
@@ -95,7 +107,7 @@ def _region(corner: Ints, sides: Ints) -> Region:
     return tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
 
 
-def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Array, float] | None:
+def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Array, float, float] | None:
     values = frame.read(_region(corner, window.shape)).astype(np.float64)
     if not frame.valid(values).all() or not np.isfinite(values).all():
         return None
@@ -104,7 +116,7 @@ def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Arra
     mean = _mean(values, window)
     power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
     centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
-    return smooth(power).astype(np.float32), mean, centre, _tails(values)
+    return smooth(power).astype(np.float32), mean, centre, _tails(values), clipped_share(values)
 
 
 def _tails(values: Array) -> float:
@@ -151,4 +163,5 @@ def white_blocks(sides: Ints, count: int) -> BlockSpectra:
     window = _window(sides)
     rows = [np.abs(scipy.fft.rfftn(rng.standard_normal(sides) * window)) ** 2 for _ in range(count)]
     power = np.array([smooth(row) for row in rows], dtype=np.float32)
-    return BlockSpectra(power, np.zeros(count), np.zeros((count, len(sides))), np.ones(count), sides, count)
+    zeros = np.zeros(count)
+    return BlockSpectra(power, zeros, np.zeros((count, len(sides))), np.ones(count), zeros, sides, count)

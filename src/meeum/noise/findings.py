@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meeum.noise.floor import DOUBTFUL
-from meeum.noise.measure import REPEATS, TIMES
+from meeum.noise.measure import REPEATS, TIMES, UNCLIPPED
 from meeum.noise.noise import LEAST, Noise, place_terms
 from meeum.noise.share import predictable_share, smallest_footprint
 
@@ -45,6 +45,8 @@ def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, .
     two = noise.source in (REPEATS, TIMES)
     if noise.source == TIMES:
         said.append("What moved between the time points was taken for noise too.")
+    if noise.source == UNCLIPPED:
+        said.append("Many values were cut off; where they were, the level was not measured, but the correlation was.")
     if noise.doubt > DOUBTFUL:
         said.append(_no_empty_region(two))
     elif noise.evidence < WEAK_EVIDENCE and not two:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from meeum.errors import MeeumError, UsageError
-from meeum.noise.blocks import BlockSpectra, block_spectra, multiplicity
+from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
+from meeum.noise.clipping import CLIPPED, SIDE
 from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, find_floor
 from meeum.noise.noise import Array, Noise, place_terms
 from meeum.volume import Volume, difference
@@ -19,6 +20,7 @@ REPEATS = "repeats of the same field"
 TIMES = "differences between time points"
 EMPTY = "the emptiest blocks and the frequencies without signal"
 ROUGH = "the fine structure of the emptiest blocks: no block is empty, so this may be signal"
+UNCLIPPED = "small blocks that clipping left alone, and the correlation in the emptiest blocks"
 
 
 def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -> Noise:
@@ -41,9 +43,25 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
             f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
             f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
         )
+    noise = _measured(blocks, source if pairs else "")
+    if not pairs and np.mean(blocks.clipped > 0) > CLIPPED:
+        return _beside_clipping(frames, noise)
+    return noise
+
+
+def _measured(blocks: BlockSpectra, source: str) -> Noise:
     floor = find_floor(blocks)
-    noise = _assembled(blocks, floor, source if floor.doubt <= DOUBTFUL or pairs else ROUGH)
+    noise = _assembled(blocks, floor, source or (EMPTY if floor.doubt <= DOUBTFUL else ROUGH))
     return replace(noise, uncertainty=float(np.hypot(_bootstrap(blocks, floor), _bias(blocks, floor))))
+
+
+def _beside_clipping(frames: Sequence[Volume], noise: Noise) -> Noise:
+    """The level from small blocks that clipping left alone, if there are enough: it halves the noise of the others."""
+    blocks = block_spectra(frames, longest=(SIDE,))
+    blocks = blocks.only(blocks.clipped == 0)
+    if len(blocks.means) < ENOUGH:
+        return noise
+    return replace(_measured(blocks, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides, tails=noise.tails)
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:

@@ -62,9 +62,14 @@ class Noise:
         return self.tails > IMPULSIVE
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it grows with the signal, as the noise of counting photons does."""
+        return self.follows == "signal" and self.gain > 0
+
+    @property
     def photons(self) -> float:
         """Mean number of events per voxel if the noise is that of counting them, variance over gain squared."""
-        return (self.std / self.gain) ** 2 if self.follows == "signal" and self.gain > 0 else float("inf")
+        return (self.std / self.gain) ** 2 if self.is_counted else float("inf")
 
     @property
     def not_gaussian(self) -> str:

@@ -53,7 +53,7 @@ def _counting(subject: Subject) -> tuple[float, float]:
     noise = subject.noise
     if noise is None:
         raise UsageError("[training] objective: thinning needs a measurement of the noise; none was made")
-    if noise.follows != "signal" or noise.gain <= 0:
+    if not noise.is_counted:
         raise UsageError(
             f"[training] objective: thinning deals out photons, but the noise of {subject.name} does not grow with the "
             "signal; try objective = auto"

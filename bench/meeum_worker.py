@@ -1,0 +1,57 @@
+"""Train meeum on one file, denoise it, and measure what it cost: beside careamics_worker.py, and as it does.
+
+A process of its own, so that start-up and peak memory are those of one training. Writes a JSON file.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from careamics_worker import peak_rss_mib
+
+from meeum import api, session
+from meeum.settings import Settings, assumed, override
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--input", type=Path, required=True, help="noisy image")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--seconds", type=float, required=True, help="of training")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--auto", action="store_true", help="measure the noise, as the command line does")
+    parser.add_argument("--words", nargs="*", default=[], help="section.key=value")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.output.write_text(json.dumps(measure(args)))
+
+
+def measure(args):
+    noisy = api.read(args.input)
+    words = [*args.words, f"training.minutes={args.seconds / 60}"]
+    running = session.prepare([noisy], override(assumed(noisy.shape) if args.auto else Settings(), words))
+    facts = {"training_began": time.time()}
+    began = time.monotonic()
+    for _ in running.run():
+        pass
+    trained = time.monotonic()
+    model = running.snapshot()
+    api.denoise(noisy, model)
+    predicted = time.monotonic()
+    chosen = running.settings.training
+    return facts | {
+        "parameters": sum(weights.numel() for weights in model.network.parameters()),
+        "steps": model.step,
+        "loop_seconds": trained - began,
+        "train_mvoxel_per_s": math.prod(chosen.patch) * chosen.batch * model.step / (trained - began) / 1e6,
+        "predict_mvoxel_per_s": noisy.read().size / (predicted - trained) / 1e6,
+        "peak_rss_mib": peak_rss_mib(),
+        "note": f"{chosen.precision}, patch {'x'.join(map(str, chosen.patch))}, batch {chosen.batch}",
+    }
+
+
+if __name__ == "__main__":
+    main()

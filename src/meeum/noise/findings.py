@@ -46,7 +46,7 @@ def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, .
     if noise.source == TIMES:
         said.append("What moved between the time points was taken for noise too.")
     if noise.source == UNCLIPPED:
-        said.append("Many values were cut off: the level is that of the noise elsewhere, the correlation that of all noise.")
+        said.append("Many values were cut off: the level is that of the noise elsewhere, the correlation that of all.")
     if noise.doubt > DOUBTFUL:
         said.append(_no_empty_region(two))
     elif noise.evidence < WEAK_EVIDENCE and not two:

@@ -15,7 +15,7 @@ from meeum import Volume, phantom
 from meeum.errors import MeeumError, UsageError
 from meeum.noise import Noise, measure
 from meeum.noise.blocks import block_spectra, multiplicity
-from meeum.noise.clipping import clipped_share
+from meeum.noise.clipping import clip_of
 from meeum.noise.findings import reliability
 from meeum.noise.measure import EMPTY, REPEATS, ROUGH, TIMES, UNCLIPPED
 
@@ -206,12 +206,31 @@ def test_noise_is_measured_beside_what_a_constraint_cut_off(level: float, allowe
 def test_what_lies_lowest_is_not_always_clipped() -> None:
     rng = np.random.default_rng(7)
     noise = rng.standard_normal((32, 32))
-    assert clipped_share(np.maximum(noise, 0.0)) == pytest.approx(0.5, abs=0.06)
-    assert clipped_share(np.round(np.maximum(noise, -0.5), 1)) == pytest.approx(0.31, abs=0.06)  # quantised
-    assert clipped_share(noise) == 0
-    assert clipped_share(np.where(noise < 0, 0.0, 50 + noise)) == 0  # padding
-    assert clipped_share(4 + 3.0 * rng.poisson(0.5, (32, 32))) == 0  # dark pixels that counted nothing
-    assert clipped_share(np.maximum(noise, -2.0)) == 0  # too little to matter
+    for values, clip in (
+        (np.maximum(noise, 0.1), 0.1),
+        (np.round(np.maximum(noise, -0.5), 1), -0.5),  # quantised
+        (noise, np.nan),
+        (np.where(noise < 0, 0.0, 50 + noise), np.nan),  # padding
+        (4 + 3.0 * rng.poisson(0.5, (32, 32)), np.nan),  # dark pixels that counted nothing
+        (np.maximum(noise, -2.0), np.nan),  # too little to matter
+    ):
+        assert clip_of(values) == pytest.approx(clip, nan_ok=True)
+
+
+@pytest.mark.parametrize("clip", [-1.0, 0.0, 1.0])
+def test_what_a_clip_leaves_of_the_noise(clip: float) -> None:
+    """Beside a half that no clip reaches, whose noise stays what it was."""
+    noise = np.random.default_rng(8).standard_normal((40, 80, 40))
+    noise[:, 40:] += 50
+    values = np.maximum(noise, clip)
+    level = known(clip=clip).levels(values, tuple(slice(0, n) for n in values.shape), values.shape)
+    assert np.median(level[:, :30]) == pytest.approx(values[:, :30].std(), rel=0.05)
+    assert np.abs(level[:, 50:] - 1).max() < 0.01
+
+
+def known(**changes: object) -> Noise:
+    flat = Noise(1.0, np.ones((8, 8, 5)), (8, 8, 8), "nothing", (), 0.0, 0.0, "test", 1.0, 0.0, 0.02, 1.0)
+    return replace(flat, **changes)  # type: ignore[arg-type]
 
 
 def test_kept_as_plain_values_and_spectrum() -> None:

@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from meeum.noise.clipping import clipped_share
+from meeum.noise.clipping import clip_of
 from meeum.volume import Region, Volume
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ class BlockSpectra:
     centres (B, axes) where in the frame, from -1 to 1 along each axis
     tails   (B,) how much larger the deviations from a median of 3x3 are than their median says: about 1 for Gaussian
             noise, above 2 where few voxels are far off; nan where most neighbours are equal
-    clipped (B,) share of voxels at a value below which all were cut off, 0 where there is none
+    clips   (B,) value below which all were cut off, nan where none were
     tried   how many blocks were read; constant ones and those with voxels that were
             never measured are left out
     """
@@ -43,13 +43,13 @@ class BlockSpectra:
     means: Array
     centres: Array
     tails: Array
-    clipped: Array
+    clips: Array
     sides: Ints
     tried: int
 
     def only(self, chosen: NDArray[np.bool_]) -> BlockSpectra:
         """Some of the blocks, (B,)."""
-        parts = {name: getattr(self, name)[chosen] for name in ("power", "means", "centres", "tails", "clipped")}
+        parts = {name: getattr(self, name)[chosen] for name in ("power", "means", "centres", "tails", "clips")}
         return replace(self, **parts)
 
 
@@ -67,10 +67,10 @@ def block_spectra(
     order = np.random.default_rng(seed).permutation(len(places))[:most]
     tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
-    power, means, centres, tails, clipped = (np.array([row[part] for _, row in rows]) for part in range(5))
+    power, means, centres, tails, clips = (np.array([row[part] for _, row in rows]) for part in range(5))
     if signal:
         means = np.array([_mean(signal[index].read(_region(corner, chosen)), window) for (index, corner), _ in rows])
-    return BlockSpectra(power, means, centres, tails, clipped, chosen, len(order))
+    return BlockSpectra(power, means, centres, tails, clips, chosen, len(order))
 
 
 def block_sides(shapes: Sequence[Ints], longest: Ints = SIDES) -> Ints:
@@ -116,7 +116,7 @@ def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Arra
     mean = _mean(values, window)
     power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
     centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
-    return smooth(power).astype(np.float32), mean, centre, _tails(values), clipped_share(values)
+    return smooth(power).astype(np.float32), mean, centre, _tails(values), clip_of(values)
 
 
 def _tails(values: Array) -> float:
@@ -163,5 +163,5 @@ def white_blocks(sides: Ints, count: int) -> BlockSpectra:
     window = _window(sides)
     rows = [np.abs(scipy.fft.rfftn(rng.standard_normal(sides) * window)) ** 2 for _ in range(count)]
     power = np.array([smooth(row) for row in rows], dtype=np.float32)
-    zeros = np.zeros(count)
-    return BlockSpectra(power, zeros, np.zeros((count, len(sides))), np.ones(count), zeros, sides, count)
+    centres, clips = np.zeros((count, len(sides))), np.full(count, np.nan)
+    return BlockSpectra(power, np.zeros(count), centres, np.ones(count), clips, sides, count)

@@ -5,21 +5,47 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
+from scipy.stats import norm
+
+Array = NDArray[Any]
 
 CLIPPED = 0.1  # share of a block's voxels at the clip that changes its noise, and of blocks that changes the floor
 SIDE = 8  # voxels: of blocks small enough to lie between the clipped ones
 TAIL = 0.05  # quantile of the values above the lowest; noise follows close upon a clip, but not upon padding
+AROUND = 2.0  # voxels around each in which the share of the clipped is taken
 
 
-def clipped_share(values: NDArray[Any]) -> float:
-    """Share of a block's values at the lowest of them, if that is a clip; 0 below `CLIPPED`.
+def clip_of(values: Array) -> float:
+    """The lowest of a block's values if a share of `CLIPPED` was cut off there, else nan.
 
-    Of whole numbers it is 0 too: dark pixels that counted nothing look like clipped ones.
+    Of whole numbers it is nan too: dark pixels that counted nothing look like clipped ones.
     """
-    lowest = values.min()
+    lowest = float(values.min())
     above = values[values > lowest]
-    share = 1 - above.size / values.size
-    if share < CLIPPED or above.size == 0 or (values == np.rint(values)).all():
-        return 0.0
-    return share if np.quantile(above, TAIL) - lowest < above.std() else 0.0
+    few = above.size > (1 - CLIPPED) * values.size
+    if few or above.size == 0 or (values == np.rint(values)).all():
+        return float("nan")
+    return lowest if np.quantile(above, TAIL) - lowest < above.std() else float("nan")
+
+
+def left_by(clipped: NDArray[np.bool_]) -> Array:
+    """Per voxel, the standard deviation of Gaussian noise after clipping over the one before.
+
+    From the share clipped around it, which says how far the clip lies above the mean: 0.58 where that is a half.
+    """
+    share = np.clip(scipy.ndimage.gaussian_filter(clipped.astype(np.float32), AROUND), 1e-6, 1 - 1e-6)
+    return np.asarray(np.interp(share, *_LEFT))
+
+
+def _left(shares: Array) -> Array:
+    """The same of shares: the moments of a Gaussian above the quantile t, what is below it put at t."""
+    t = norm.ppf(shares)
+    mean = norm.pdf(t) - t * norm.sf(t)
+    square = (1 + t**2) * norm.sf(t) - t * norm.pdf(t)
+    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
+
+
+_SHARES = norm.cdf(np.linspace(-5, 5, 201))
+_LEFT = _SHARES, _left(_SHARES)

@@ -15,6 +15,7 @@ from meeum.noise.noise import Array, Noise, place_terms
 from meeum.volume import Volume, difference
 
 RESAMPLES = 8
+ROUNDING = 1e-3  # of the noise: how far above the clip values may lie by rounding
 
 REPEATS = "repeats of the same field"
 TIMES = "differences between time points"
@@ -44,8 +45,8 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
             f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
         )
     noise = _measured(blocks, source if pairs else "")
-    if not pairs and np.mean(blocks.clipped > 0) > CLIPPED:
-        return _beside_clipping(frames, noise)
+    if not pairs and np.isfinite(blocks.clips).mean() > CLIPPED:
+        return _beside_clipping(frames, noise, float(np.nanmedian(blocks.clips)))
     return noise
 
 
@@ -55,13 +56,14 @@ def _measured(blocks: BlockSpectra, source: str) -> Noise:
     return replace(noise, uncertainty=float(np.hypot(_bootstrap(blocks, floor), _bias(blocks, floor))))
 
 
-def _beside_clipping(frames: Sequence[Volume], noise: Noise) -> Noise:
+def _beside_clipping(frames: Sequence[Volume], noise: Noise, clip: float) -> Noise:
     """The level from small blocks that clipping left alone, if there are enough: it halves the noise of the others."""
     blocks = block_spectra(frames, longest=(SIDE,))
-    blocks = blocks.only(blocks.clipped == 0)
+    blocks = blocks.only(np.isnan(blocks.clips))
     if len(blocks.means) < ENOUGH:
         return noise
-    return replace(_measured(blocks, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides, tails=noise.tails)
+    beside = replace(_measured(blocks, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides, tails=noise.tails)
+    return replace(beside, clip=clip + ROUNDING * beside.std)
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:

@@ -10,6 +10,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from meeum.noise.clipping import left_by
 from meeum.volume import Region
 
 Array = NDArray[Any]
@@ -36,6 +37,7 @@ class Noise:
     doubt        energy that may be noise or fine structure, as a share of the noise's
     uncertainty  relative standard error of `std`
     tails        about 1 for Gaussian noise, above 2 where few voxels are far off (salt and pepper, hot pixels)
+    clip         value up to which voxels were cut off, if many were: `std` is that of the noise before
     """
 
     std: float
@@ -50,6 +52,7 @@ class Noise:
     doubt: float
     uncertainty: float
     tails: float
+    clip: float | None = None
 
     @property
     def is_white(self) -> bool:
@@ -105,6 +108,12 @@ class Noise:
 
         Broadcasts to the values' shape; where the level follows nothing it is a single number.
         """
+        level = self._unclipped(values, region, shape)
+        if self.clip is None:
+            return level
+        return np.asarray(np.maximum(left_by(values <= self.clip), LEAST) * level, dtype=np.float32)
+
+    def _unclipped(self, values: Array, region: Region, shape: Ints) -> Array:
         if self.follows == "place":
             return np.asarray(np.exp(_surface(self.place, region, shape) / 2), dtype=np.float32)
         if self.follows == "signal":

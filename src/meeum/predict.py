@@ -19,6 +19,8 @@ from meeum.volume import Array, Region, Volume
 
 Ints = tuple[int, ...]
 
+BYTES = {False: 26, True: 36}  # per voxel and channel of the finest level at the peak, without and with a skip there
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -31,29 +33,54 @@ class Tile:
 
 
 def plan_tiles(shape: Ints, stride: Ints, reach: Ints, *, most_voxels: int) -> tuple[Tile, ...]:
-    """Tiles over an image of `shape`, each with its halo at most `most_voxels`, cut on multiples of the stride."""
+    """Tiles over an image of `shape`, each with its halo at most `most_voxels`, cut on multiples of the stride.
+
+    Of all such cuts the one that reads the fewest voxels in all.
+    """
     halo = tuple(-(-r // s) * s for r, s in zip(reach, stride, strict=True))
     whole = tuple(-(-n // s) * s for n, s in zip(shape, stride, strict=True))
-    core = list(whole)
-    while math.prod(_with_halo(core, halo, whole)) > most_voxels:
-        # Cutting an axis so short that any tile reads all of it would cost time and save nothing.
-        cut = [a for a in range(len(core)) if stride[a] < core[a] and stride[a] + 2 * halo[a] < whole[a]]
-        if not cut:
-            least = math.prod(_with_halo(list(stride), halo, whole))
-            raise UsageError(
-                f"[prediction] memory_gb: room for {most_voxels} voxels, but this network's smallest tile has {least}; "
-                f"give at least {least / max(most_voxels, 1):.1f} times as much"
-            )
-        axis = max(cut, key=lambda a: core[a])
-        parts = math.ceil(whole[axis] / core[axis]) + 1
-        even = math.ceil(whole[axis] / parts / stride[axis]) * stride[axis]
-        core[axis] = max(stride[axis], min(even, core[axis] - stride[axis]))  # each time smaller, or it never ends
+    core = _fewest_read([_cuts(*axis) for axis in zip(whole, stride, halo, strict=True)], most_voxels)
     starts = product(*(range(0, n, c) for n, c in zip(whole, core, strict=True)))
-    return tuple(_tile(start, tuple(core), halo, whole, shape) for start in starts)
+    return tuple(_tile(start, core, halo, whole, shape) for start in starts)
 
 
-def _with_halo(core: list[int], halo: Ints, whole: Ints) -> list[int]:
-    return [min(c + 2 * h, n) for c, h, n in zip(core, halo, whole, strict=True)]
+@dataclass(frozen=True)
+class _Cut:
+    """One axis in parts of `core` voxels: how many the longest of them reads with its halo, and all together."""
+
+    core: int
+    longest: int
+    total: int
+
+
+def _cuts(whole: int, stride: int, halo: int) -> list[_Cut]:
+    """From one part to as many as there are strides: the longest gets shorter, and more is read in all."""
+    cuts: list[_Cut] = []
+    for core in sorted(
+        {-(-whole // (parts * stride)) * stride for parts in range(1, whole // stride + 1)}, reverse=True
+    ):
+        reads = [min(whole, first + core + halo) - max(0, first - halo) for first in range(0, whole, core)]
+        if not cuts or max(reads) < cuts[-1].longest:
+            cuts.append(_Cut(core, max(reads), sum(reads)))
+    return cuts
+
+
+def _fewest_read(axes: list[list[_Cut]], most_voxels: int) -> Ints:
+    """The core of each axis: the longest parts fit into `most_voxels`, and the sum of what is read is least."""
+    least = math.prod(cuts[-1].longest for cuts in axes)
+    if least > most_voxels:
+        raise UsageError(
+            f"[prediction] memory_gb: room for {most_voxels} voxels, but this network's smallest tile has {least}; "
+            f"give at least {least / max(most_voxels, 1):.1f} times as much"
+        )
+    *others, last = axes
+    fitting = []
+    for chosen in product(*others):
+        room = most_voxels // math.prod(cut.longest for cut in chosen)
+        fits = next((cut for cut in last if cut.longest <= room), None)
+        if fits:
+            fitting.append((*chosen, fits))
+    return tuple(cut.core for cut in min(fitting, key=lambda chosen: math.prod(cut.total for cut in chosen)))
 
 
 def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile:
@@ -70,7 +97,8 @@ def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile
 
 def tiles(shape: Ints, model: Model) -> tuple[Tile, ...]:
     """The tiles in which a model denoises a frame of `shape`, within its settings' memory budget."""
-    room = int(model.settings.prediction.memory_gb * 2**30 / (48 * model.shape.width))
+    each = BYTES[model.shape.top_skip] * model.shape.width
+    room = int(model.settings.prediction.memory_gb * 2**30 / each)
     farther = views.extra_reach(model, shape)
     reach = tuple(r + f for r, f in zip(model.reach, farther, strict=True))
     return plan_tiles(shape, model.stride, reach, most_voxels=room)

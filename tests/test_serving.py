@@ -429,10 +429,11 @@ def test_run_that_trains_shows_its_live_page(film: Volume, tmp_path: Path) -> No
 
 
 def test_command_until_ctrl_c(pair: Path) -> None:
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # background jobs are born deaf
     command = [
         sys.executable,
         "-c",
-        "from meeum.cli import main; main()",
+        f"{heard}; from meeum.cli import main; main()",
         "view",
         str(pair / "film.h5"),
         "--no-browser",

@@ -99,7 +99,7 @@ def table(rows, shape, args):
         f"| {name} | {row['parameters']:,} | {' | '.join(cells(row, rows[PEER]))} | {row['note']} |\n"
         for name, row in rows.items()
     ]
-    return head + "".join(lines) + "\n" + " ".join(rough(name, rows[name]) for name in OURS)
+    return head + "".join(lines) + "\n" + "\n".join(rough(name, rows[name]) for name in OURS) + "\n"
 
 
 def rough(name, row):

@@ -38,19 +38,20 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
         [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
     )
     if len(blocks.means) == 0 and repeat is None:  # frames that are copies of each other
-        pairs, source, blocks = [], EMPTY, block_spectra(frames)
+        pairs, source, blocks = [], "", block_spectra(frames)
     if len(blocks.means) == 0:
         raise MeeumError(
             f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
             f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
         )
-    noise = _measured(blocks, source if pairs else "")
+    noise = _measured(blocks, source)
     if not pairs and np.isfinite(blocks.clips).mean() > CLIPPED:
         return _beside_clipping(frames, noise, float(np.nanmedian(blocks.clips)))
     return noise
 
 
 def _measured(blocks: BlockSpectra, source: str) -> Noise:
+    """Without a `source`, what the blocks hold says whether noise was measured or may have been."""
     floor = find_floor(blocks)
     noise = _assembled(blocks, floor, source or (EMPTY if floor.doubt <= DOUBTFUL else ROUGH))
     return replace(noise, uncertainty=float(np.hypot(_bootstrap(blocks, floor), _bias(blocks, floor))))
@@ -67,7 +68,7 @@ def _beside_clipping(frames: Sequence[Volume], noise: Noise, clip: float) -> Noi
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:
-    """Frames that show the same field, if there are any."""
+    """Frames that show the same field, and what they are; nothing of either if there are none."""
     if repeat is not None:
         if len(volumes) != 1 or repeat.shape != volumes[0].shape:
             raise UsageError(
@@ -77,7 +78,7 @@ def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple
         pairs = [(volumes[0].frame(i), repeat.frame(i)) for i in range(repeat.frame_count)]
         return pairs, REPEATS
     pairs = [(v.frame(i), v.frame(i + 1)) for v in volumes for i in range(v.frame_count - 1)]
-    return pairs, TIMES if pairs else EMPTY
+    return pairs, TIMES if pairs else ""
 
 
 def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri  # scipy.stats would take a second to import
 
 Array = NDArray[Any]
 
@@ -41,11 +41,12 @@ def left_by(clipped: NDArray[np.bool_]) -> Array:
 
 def _left(shares: Array) -> Array:
     """The same of shares: the moments of a Gaussian above the quantile t, what is below it put at t."""
-    t = norm.ppf(shares)
-    mean = norm.pdf(t) - t * norm.sf(t)
-    square = (1 + t**2) * norm.sf(t) - t * norm.pdf(t)
+    t = ndtri(shares)
+    above, density = ndtr(-t), np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi)
+    mean = density - t * above
+    square = (1 + t**2) * above - t * density
     return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
 
 
-_SHARES = norm.cdf(np.linspace(-5, 5, 201))
+_SHARES = ndtr(np.linspace(-5, 5, 201))
 _LEFT = _SHARES, _left(_SHARES)

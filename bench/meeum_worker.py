@@ -50,7 +50,7 @@ def measure(args):
         "steps": model.step,
         "loop_seconds": trained - began,
         "train_mvoxel_per_s": math.prod(chosen.patch) * chosen.batch * model.step / (trained - began) / 1e6,
-        "predict_mvoxel_per_s": noisy.read().size / (predicted - trained) / 1e6,
+        "predict_mvoxel_per_s": denoised.size / (predicted - trained) / 1e6,
         "peak_rss_mib": peak_rss_mib(),
         "note": f"{chosen.precision}, patch {'x'.join(map(str, chosen.patch))}, batch {chosen.batch}",
     }

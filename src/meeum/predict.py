@@ -35,7 +35,7 @@ class Tile:
 def plan_tiles(shape: Ints, stride: Ints, reach: Ints, *, most_voxels: int) -> tuple[Tile, ...]:
     """Tiles over an image of `shape`, each with its halo at most `most_voxels`, cut on multiples of the stride.
 
-    Of all such cuts the one that reads the fewest voxels in all.
+    Of all such cuts into even parts the one that reads the fewest voxels in all.
     """
     halo = tuple(-(-r // s) * s for r, s in zip(reach, stride, strict=True))
     whole = tuple(-(-n // s) * s for n, s in zip(shape, stride, strict=True))
@@ -56,9 +56,8 @@ class _Cut:
 def _cuts(whole: int, stride: int, halo: int) -> list[_Cut]:
     """From one part to as many as there are strides: the longest gets shorter, and more is read in all."""
     cuts: list[_Cut] = []
-    for core in sorted(
-        {-(-whole // (parts * stride)) * stride for parts in range(1, whole // stride + 1)}, reverse=True
-    ):
+    cores = {-(-whole // (parts * stride)) * stride for parts in range(1, whole // stride + 1)}
+    for core in sorted(cores, reverse=True):
         reads = [min(whole, first + core + halo) - max(0, first - halo) for first in range(0, whole, core)]
         if not cuts or max(reads) < cuts[-1].longest:
             cuts.append(_Cut(core, max(reads), sum(reads)))

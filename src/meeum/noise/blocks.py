@@ -20,8 +20,7 @@ Ints = tuple[int, ...]
 
 SIDES = (32, 24, 16)  # longest sides of a block that are tried, voxels
 ENOUGH = 60  # blocks among which some may be empty
-MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes; of small ones `MORE` times as many
-MORE = 10
+MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
 
 
 @dataclass(frozen=True)
@@ -54,17 +53,16 @@ class BlockSpectra:
 
 
 def block_spectra(
-    frames: Sequence[Volume], *, signal: Sequence[Volume] = (), longest: Ints = SIDES, seed: int = 0
+    frames: Sequence[Volume], *, signal: Sequence[Volume] = (), longest: Ints = SIDES, times: int = 1, seed: int = 0
 ) -> BlockSpectra:
-    """Windowed periodograms of at most `MOST` blocks, drawn at random from half-overlapping ones of all frames.
+    """Windowed periodograms of at most `times` `MOST` blocks, drawn at random from half-overlapping ones of all frames.
 
     Mean values are taken from `signal` (one frame for each of `frames`, differences say) if it is given.
     """
     chosen = block_sides([frame.shape for frame in frames], longest)
     window = _window(chosen)
     places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
-    most = MOST[len(chosen)] * (1 if longest == SIDES else MORE)
-    order = np.random.default_rng(seed).permutation(len(places))[:most]
+    order = np.random.default_rng(seed).permutation(len(places))[: times * MOST[len(chosen)]]
     tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
     power, means, centres, tails, clips = (np.array([row[part] for _, row in rows]) for part in range(5))

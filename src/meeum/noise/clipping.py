@@ -13,6 +13,7 @@ Array = NDArray[Any]
 
 CLIPPED = 0.1  # share of a block's voxels at the clip that changes its noise, and of blocks that changes the floor
 SIDE = 8  # voxels: of blocks small enough to lie between the clipped ones
+MORE = 10  # as many of them as of large ones are looked at: most are clipped
 TAIL = 0.05  # quantile of the values above the lowest; noise follows close upon a clip, but not upon padding
 AROUND = 2.0  # voxels around each in which the share of the clipped is taken
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
-from meeum.noise.clipping import CLIPPED, SIDE
+from meeum.noise.clipping import CLIPPED, MORE, SIDE
 from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, find_floor
 from meeum.noise.noise import Array, Noise, place_terms
 from meeum.volume import Volume, difference
@@ -28,8 +28,9 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     """Level, spectrum and dependences of the noise of one or more images of the same axes.
 
     Sources, best first: a `repeat` (a second recording of the same field), time points, and within one image its
-    emptiest blocks and the frequencies at which no block holds signal. `evidence` and `doubt` tell how well that
-    worked. MeeumError if no block of the image was measured throughout.
+    emptiest blocks and the frequencies at which no block holds signal; where many of its values were cut off, the
+    level comes from small blocks beside them. `evidence` and `doubt` tell how well that worked. MeeumError if no block
+    of the image was measured throughout.
     """
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
     frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
@@ -59,7 +60,7 @@ def _measured(blocks: BlockSpectra, source: str) -> Noise:
 
 def _beside_clipping(frames: Sequence[Volume], noise: Noise, clip: float) -> Noise:
     """The level from small blocks that clipping left alone, if there are enough: it halves the noise of the others."""
-    blocks = block_spectra(frames, longest=(SIDE,))
+    blocks = block_spectra(frames, longest=(SIDE,), times=MORE)
     blocks = blocks.only(np.isnan(blocks.clips))
     if len(blocks.means) < ENOUGH:
         return noise

@@ -14,6 +14,7 @@ UNKNOWN = 0.3  # relative error of the level above which training with it does m
 NEAR = 3  # lags, voxels, at which directions are looked for
 UNLIKE = 0.1  # difference of correlations that is not chance
 STRONG = 0.15  # coloured noise, over the image's standard deviation, that the network for detail would keep
+DETAILED = 3.0  # power over that of strong coloured noise at fine frequencies of a plane, from which detail is kept
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth
 MEANS = {2: 0.0, 3: 5.0}  # voxels: over longer distances a network's error is larger than the noise's mean
@@ -47,6 +48,8 @@ def route(
     settings = _recorrupted(settings, noise, directions, small)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
         settings = _fine(settings, noise)
+    elif len(noise.sides) == 2 and noise.detail > DETAILED:
+        settings = _with_skip(settings)
     return settings, _sentence(noise, directions)
 
 
@@ -83,6 +86,13 @@ def _fine(settings: Settings, noise: Noise) -> Settings:
     if settings.network != NetworkSettings():  # somebody chose
         return settings
     return settings.changed("network", network="shuffle", width=FINE_WIDTH[len(noise.sides)])
+
+
+def _with_skip(settings: Settings) -> Settings:
+    """Fine detail stands above coloured noise, as in photographs: the finest level is passed across."""
+    if settings.network != NetworkSettings():  # somebody chose
+        return settings
+    return settings.changed("network", top_skip=True)
 
 
 def directed(noise: Noise) -> str:

@@ -8,7 +8,7 @@ spectrum is continued from the frequencies around them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from meeum.noise.blocks import BlockSpectra, Ints, chance, multiplicity, white_blocks
-from meeum.noise.emptiest import emptiest
+from meeum.noise.emptiest import emptiest, shared
 from meeum.noise.levels import explain
 
 Array = NDArray[Any]
@@ -27,6 +27,9 @@ ROUNDS = 5
 QUANTILES = (0.15, 0.90)  # of the blocks: far apart where some hold signal at a frequency and others do not
 EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they may be, and the width of the transition
 FINE = 0.2  # cycles per voxel above which structure is rare
+FINER = 0.25  # above which, in a volume, the emptiest blocks hold hardly any
+COARSE, LONG = 0.08, 0.18  # cycles per voxel below which noise of a volume seldom has that share of its energy
+ALL_NOISE = 0.9  # evidence from which it may
 DOUBTFUL = 0.5  # of the noise's energy: when more fine structure than this is left out, no block is empty
 FINEST = 0.4  # cycles per voxel above which the level of white noise is taken: textures reach least far there
 CALIBRATION = 200  # blocks of white noise
@@ -42,7 +45,7 @@ class Floor:
     free      (*half) frequencies without signal in most blocks
     evidence  share of the noise's energy that lies at those frequencies
     doubt     energy at fine frequencies that even the emptiest blocks hold and `spectrum` leaves out, as a share of it:
-              above about 0.5 nobody can say from one image whether it is noise
+              above about 0.5 nobody can say from one image whether it is noise; 1 where long waves are in all blocks
     """
 
     levels: Array
@@ -56,7 +59,7 @@ class Floor:
 @dataclass(frozen=True)
 class _Law:
     """What white noise gives: floor (of cells, and of single frequencies), median and level over the true ones, the
-    spread of the blocks, and how rough its spectrum comes out.
+    spread of the blocks, how rough its spectrum comes out, and the relative variance of each cell (C,).
     """
 
     floor: float
@@ -65,6 +68,7 @@ class _Law:
     spread: float
     level: float
     roughness: float
+    chance: Array
 
 
 def find_floor(blocks: BlockSpectra) -> Floor:
@@ -72,13 +76,15 @@ def find_floor(blocks: BlockSpectra) -> Floor:
 
     Where doubt is high, no block is empty: the emptiest ones' fine structure is then taken for noise.
     """
-    law = _law(blocks.sides)
-    levels, cause, free = _alternate(blocks, law)
-    floor = _finish(blocks, law, levels=levels, cause=cause, free=_uncells(free, blocks.power.shape[1:]))
-    if floor.doubt <= DOUBTFUL:
-        return floor
-    rough = Floor(np.ones(len(levels)), "nothing", floor.spectrum, _finer_than(FINE, blocks.sides), 0.0, floor.doubt)
-    return replace(rough, spectrum=spectrum_of(blocks, rough))
+    levels, cause, cells = _alternate(blocks, _law(blocks.sides))
+    spectrum, free, doubt = _spectrum(blocks, levels, cause, _uncells(cells, blocks.power.shape[1:]))
+    energy = spectrum * multiplicity(blocks.sides)
+    evidence = float(energy[free].sum() / energy.sum())
+    if len(blocks.sides) == 3 and _is_signal(energy, evidence, blocks.sides):
+        doubt = max(doubt, 1.0)
+    if doubt <= DOUBTFUL:
+        return Floor(levels, cause, spectrum, free, evidence, doubt)
+    return _rough(blocks, doubt)
 
 
 @lru_cache(maxsize=8)
@@ -92,7 +98,8 @@ def _law(sides: Ints) -> _Law:
     level = float(np.exp(np.log(medians).mean()))
     clean = np.median(blocks.power, axis=0) / median
     least = float(np.quantile(blocks.power, LEAST_SIGNAL, axis=0).mean() / blocks.power.mean())
-    return _Law(floor, least, median, float(np.median(_spread(cells))), level, float(np.std(np.log(clean))))
+    chances = cells.var(axis=0, dtype=np.float64) / cells.mean(axis=0, dtype=np.float64) ** 2
+    return _Law(floor, least, median, float(np.median(_spread(cells))), level, float(np.std(np.log(clean))), chances)
 
 
 def _alternate(blocks: BlockSpectra, law: _Law) -> tuple[Array, str, Array]:
@@ -110,31 +117,62 @@ def _alternate(blocks: BlockSpectra, law: _Law) -> tuple[Array, str, Array]:
     return levels, cause, clean > 0.5
 
 
-def _finish(blocks: BlockSpectra, law: _Law, *, levels: Array, cause: str, free: Array) -> Floor:
-    least = np.quantile(_even(blocks, levels), LEAST_SIGNAL, axis=0) / law.least
-    empty = Floor(levels, cause, least, free, evidence=0.0, doubt=0.0)
-    spectrum = spectrum_of(blocks, empty)
-    energy = spectrum * multiplicity(blocks.sides)
-    left = np.maximum(least / np.maximum(spectrum, 1e-300) - 1, 0) * energy
-    doubt = float(left[_finer_than(FINE, blocks.sides) & ~free].sum() / energy.sum())
-    return replace(empty, spectrum=spectrum, evidence=float(energy[free].sum() / energy.sum()), doubt=doubt)
+def _spectrum(
+    blocks: BlockSpectra, levels: Array, cause: str, free: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.bool_], float]:
+    """The floor's spectrum (*half), the frequencies at which no signal hides it, and the doubt; flat where all is flat.
 
-
-def spectrum_of(blocks: BlockSpectra, floor: Floor) -> Array:
-    """The floor's spectrum (*half), from blocks with its levels and its frequencies free of signal.
-
-    The median over the blocks where these are free of signal, and elsewhere the emptiest blocks or what the free
-    frequencies lead one to expect, whichever is less. Where all is free and flat, flat.
+    In a volume, the median over the blocks where these are `free` of signal, and the emptiest blocks at other fine
+    frequencies. In a plane, whose blocks are many, what the emptiest of them share. Elsewhere the emptiest blocks or
+    what the known frequencies lead one to expect, whichever is less.
     """
-    law = _law(blocks.sides)
-    even = _even(blocks, floor.levels)
+    law, even = _law(blocks.sides), _even(blocks, levels)
     least = np.quantile(even, LEAST_SIGNAL, axis=0) / law.least
-    if floor.doubt > DOUBTFUL:
-        return np.where(floor.free, least, np.minimum(least, _continued(least, floor.free)))
-    clean = np.median(even, axis=0) / law.median
-    if _is_flat(clean, floor.free, blocks):
-        return np.full(least.shape, _flat_level(even, least, blocks.sides, cause=floor.cause))
-    return np.where(floor.free, clean, np.minimum(least, _continued(clean, floor.free)))
+    known = np.median(even, axis=0) / law.median
+    if _is_flat(known, free, blocks):
+        flat = np.full(least.shape, _flat_level(even, least, blocks.sides, cause=cause))
+        return flat, free, _doubt(flat, least, free, blocks.sides)
+    if len(blocks.sides) == 2:
+        cells, agreed = shared(cells_of(even), law.chance)
+        known, free = least * _uncells(cells / cells_of(least[None])[0], least.shape), _uncells(agreed, least.shape)
+        spectrum = _completed(known, np.minimum(known, least), free)
+        return spectrum, free, _doubt(spectrum, least, free, blocks.sides)
+    doubt = _doubt(_completed(known, least, free), least, free, blocks.sides)
+    return _completed(np.where(free, known, least), least, free | _finer_than(FINER, blocks.sides)), free, doubt
+
+
+def _completed(known: Array, most: Array, where: NDArray[np.bool_]) -> Array:
+    """A spectrum that is `known` at some frequencies; at the others what these lead one to expect, but `most` at most."""
+    return np.where(where, known, np.minimum(most, _continued(known, where)))
+
+
+def _doubt(spectrum: Array, least: Array, free: NDArray[np.bool_], sides: Ints) -> float:
+    """Energy at fine frequencies that even the emptiest blocks hold and the spectrum leaves out, as a share of it."""
+    energy = spectrum * multiplicity(sides)
+    left = np.maximum(least / np.maximum(spectrum, 1e-300) - 1, 0) * energy
+    return float(left[_finer_than(FINE, sides) & ~free].sum() / energy.sum())
+
+
+def detail_over(spectrum: Array, blocks: BlockSpectra) -> float:
+    """Mean power of the blocks over a spectrum (*half) of noise, geometric mean over fine frequencies."""
+    fine = _finer_than(FINER, blocks.sides)
+    if not fine.any():
+        return 1.0
+    ratio = blocks.power.mean(axis=0, dtype=np.float64)[fine] / np.maximum(spectrum[fine], 1e-300)
+    return float(np.exp(np.average(np.log(np.maximum(ratio, 1e-300)), weights=multiplicity(blocks.sides)[fine])))
+
+
+def _is_signal(energy: Array, evidence: float, sides: Ints) -> bool:
+    """Whether much of what blocks share is long waves: structure that all of them hold, unless all is noise."""
+    coarse = ~_finer_than(COARSE, sides)
+    return bool(evidence < ALL_NOISE and energy[coarse].sum() > LONG * energy.sum())
+
+
+def _rough(blocks: BlockSpectra, doubt: float) -> Floor:
+    """The fine structure of the emptiest blocks, and what it leads one to expect at coarser frequencies."""
+    least = np.quantile(blocks.power, LEAST_SIGNAL, axis=0) / _law(blocks.sides).least
+    fine = _finer_than(FINE, blocks.sides)
+    return Floor(np.ones(len(blocks.means)), "nothing", _completed(least, least, fine), fine, 0.0, doubt)
 
 
 def _flat_level(even: Array, least: Array, sides: Ints, *, cause: str) -> float:

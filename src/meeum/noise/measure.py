@@ -10,7 +10,7 @@ import numpy as np
 from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
 from meeum.noise.clipping import CLIPPED, MORE, SIDE
-from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, find_floor
+from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor
 from meeum.noise.noise import Array, Noise, place_terms
 from meeum.volume import Volume, difference
 
@@ -104,6 +104,7 @@ def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:
         doubt=floor.doubt,
         uncertainty=0.0,
         tails=float(np.nanmedian(blocks.tails)) if np.isfinite(blocks.tails).any() else 1.0,
+        detail=detail_over(floor.spectrum, blocks),
     )
 
 

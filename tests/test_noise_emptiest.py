@@ -5,7 +5,7 @@ import pytest
 
 from meeum.noise import measure
 from meeum.noise.blocks import block_spectra, chance
-from meeum.noise.emptiest import emptiest
+from meeum.noise.emptiest import emptiest, shared
 from meeum.volume import Volume
 
 CHANCE = 0.014
@@ -28,6 +28,16 @@ def test_texture_in_most_blocks_does_not_raise_the_level(empty, seed):
     values = measured(true, seed)
     assert emptiest(values, CHANCE) == pytest.approx(1, abs=0.06)
     assert values.mean() > 1.2
+
+
+def test_what_the_emptiest_blocks_share_at_each_frequency():
+    """One level, texture in seven blocks of ten, and signal in all of them, which is not taken for noise."""
+    rng = np.random.default_rng(3)
+    texture = np.where(rng.random(1000) < 0.3, 1, 1.05 + rng.exponential(1, 1000))
+    power = np.stack([measured(true, 1) for true in (np.full(1000, 7.0), texture, 1 + rng.exponential(3, 1000))], 1)
+    levels, agree = shared(power, np.full(3, CHANCE))
+    assert levels[:2] == pytest.approx([7, 1], rel=0.06)
+    assert agree.tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("sides", [(32, 32), (24, 16), (8, 16, 16)])

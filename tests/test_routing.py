@@ -87,6 +87,13 @@ def test_salt_and_pepper(seed: int) -> None:
     settings, reason, _ = routed(Volume(values, "YX"))
     assert (settings.training.objective, settings.training.loss) == ("masked", "absolute")
     assert settings.masking.masking == "median" and "far off" in reason
+    assert settings.prediction.mixing and settings.prediction.flips
+    kept = assumed((96, 96)).changed("prediction", mixing=False)
+    impulses = known(tails=5.0, beside=0.1)
+    assert route(kept, impulses, Normalisation(0.0, 1.0))[0].prediction.mixing is False
+    assert (
+        route(assumed((96, 96)), replace(impulses, beside=None), Normalisation(0.0, 1.0))[0].prediction.mixing is False
+    )
 
 
 def test_oblique_streaks_are_not_flipped() -> None:
@@ -119,6 +126,16 @@ def test_strong_coloured_noise_gets_the_network_that_forgets_it() -> None:
         assert settings.network.network == expected
     chosen = assumed((64, 64)).changed("network", width=5)
     assert route(chosen, known(), Normalisation(0.0, 2.0))[0].network == chosen.network
+
+
+def test_detail_above_strong_coloured_noise_is_passed_across() -> None:
+    coloured = known(spectrum=np.linspace(2, 0, 40).reshape(8, 5))
+    for detail, expected in ((1.2, False), (5.0, True)):
+        settings, _ = route(assumed((64, 64)), replace(coloured, detail=detail), Normalisation(0.0, 2.0))
+        assert settings.network.network == "unet" and settings.network.top_skip == expected
+    chosen = assumed((64, 64)).changed("network", width=5)
+    kept, _ = route(chosen, replace(coloured, detail=5.0), Normalisation(0.0, 2.0))
+    assert kept.network == chosen.network
 
 
 def test_small_images_are_flipped_and_others_passed_twice() -> None:

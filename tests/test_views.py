@@ -191,11 +191,35 @@ def test_mixing_gives_the_least_error(error: float) -> None:
     truth = torch.randn(4, 40, 40, generator=rng)
     noisy = truth + torch.randn(truth.shape, generator=rng)
     estimates = iter(truth + error * torch.randn(truth.shape, generator=rng))
-    share = views.mixing(lambda seen: next(estimates), noisy, torch.ones_like(noisy, dtype=bool), torch.ones(4, 1, 1))
-    assert share == pytest.approx(error**2 / (1 + error**2), abs=0.05)
+    everywhere, level = torch.ones_like(noisy, dtype=torch.bool), torch.ones(4, 1, 1)
+    share, far = views.mixing(lambda seen: next(estimates), noisy, everywhere, level)
+    assert share == pytest.approx(error**2 / (1 + error**2), abs=0.05) and far is None
+
+
+def test_what_is_far_off_counts_for_nothing_in_the_share() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randn(4, 40, 40, generator=rng)
+    noisy, chance = truth + 0.1 * torch.randn(truth.shape, generator=rng), torch.rand(truth.shape, generator=rng)
+    noisy = torch.where(chance < 0.1, 30.0, noisy)
+    guesses = truth + 0.5 * torch.randn(truth.shape, generator=rng)
+    shares = []
+    for impulses in (False, True):
+        given = iter(guesses)
+        everywhere, level = torch.ones_like(noisy, dtype=torch.bool), 0.1 * torch.ones(4, 1, 1)
+        shares.append(views.mixing(lambda seen, given=given: next(given), noisy, everywhere, level, impulses=impulses))
+    assert shares[1][0] == pytest.approx(1 - 0.01 / 0.26, abs=0.02)
+    assert shares[0][0] > 0.999
+    assert shares[1][1] == pytest.approx(6 * 0.51, rel=0.15) and shares[0][1] is None
 
 
 def test_the_share_is_mixed_in() -> None:
     made, values = model(), image()
     mixed = denoised(replace(made, mixing=0.25), values)
-    np.testing.assert_allclose(mixed, 0.75 * denoised(made, values) + 0.25 * values, atol=1e-5)
+    plain = denoised(made, values)
+    np.testing.assert_allclose(mixed, 0.75 * plain + 0.25 * values, atol=1e-5)
+    limit = float(np.median(np.abs(values - plain)))
+    some = denoised(replace(made, mixing=0.25, far=limit / made.normalisation.scale), values)
+    near = np.abs(values - plain) <= limit
+    assert 0.4 < near.mean() < 0.6
+    np.testing.assert_allclose(some[near], mixed[near], atol=1e-5)
+    np.testing.assert_allclose(some[~near], plain[~near], atol=1e-5)

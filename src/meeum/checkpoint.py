@@ -40,6 +40,7 @@ class Model:
     noise: Noise | None = None  # as measured before training, if the objective needed it
     reason: str = ""  # why this objective, in one sentence
     mixing: float = 0.0  # share of the noisy image in the estimate
+    far: float | None = None  # network units from the estimate beyond which a voxel has no share in it
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -65,6 +66,7 @@ def save(model: Model, path: Path) -> Path:
         "version": __version__,
         "reason": model.reason,
         "mixing": model.mixing,
+        "far": model.far,
     }
     if model.noise:
         plain["noise"] = model.noise.as_dict()
@@ -126,6 +128,7 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         noise=Noise.from_dict(plain["noise"], tensors["noise/spectrum"].numpy()) if "noise" in plain else None,
         reason=plain.get("reason", ""),
         mixing=plain.get("mixing", 0.0),
+        far=plain.get("far"),
     )
 
 

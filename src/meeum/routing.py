@@ -30,11 +30,11 @@ def route(
     """
     if settings.training.objective != "auto" or noise is None:
         return settings, ""
+    small = voxels < FLIPPED
     if noise.is_impulsive and noise.is_white:
-        return _impulsive(settings), (
+        return _impulsive(settings, noise, small), (
             f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise)"
         )
-    small = voxels < FLIPPED
     if noise.is_white and noise.photons < FEW:
         reason = f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
         return _thinned(settings, noise, small), reason
@@ -114,9 +114,12 @@ def _differs(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(one - other).sum() > 0.5 * np.abs(one).sum())
 
 
-def _impulsive(settings: Settings) -> Settings:
+def _impulsive(settings: Settings, noise: Noise, small: bool) -> Settings:
     settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
-    return settings.changed("training", objective="masked", loss="absolute")
+    settings = settings.changed("training", objective="masked", loss="absolute")
+    if settings.prediction.mixing is None:  # voxels that are not far off are mostly right as they are
+        settings = settings.changed("prediction", mixing=noise.beside is not None)
+    return _passes(settings, small)
 
 
 def _sentence(noise: Noise, directions: str) -> str:

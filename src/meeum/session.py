@@ -45,7 +45,7 @@ class Session:
     def snapshot(self) -> Model:
         """The model as trained so far, with what a resumed session needs."""
         model = training.snapshot(self.model, self.state)
-        return replace(model, mixing=_mixing(self, model)) if self.settings.prediction.mixing else model
+        return _mixing(self, model) if self.settings.prediction.mixing else model
 
 
 def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | None = None) -> Session:
@@ -162,11 +162,18 @@ def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
     )
 
 
-def _mixing(session: Session, model: Model) -> float:
-    """The share of the noisy image in the estimate, found on patches that are held out."""
-    batch = draw(session.pool, range(8), role=judged(session.pool), seed=session.settings.training.seed)
+def _mixing(session: Session, model: Model) -> Model:
+    """The same with the share of the noisy image in the estimate, found on patches that are held out."""
+    batch, noise = (
+        draw(session.pool, range(8), role=judged(session.pool), seed=session.settings.training.seed),
+        model.noise,
+    )
     network = place(model.network, model.shape.axes, device(model.settings))
-    return views.mixing(views.estimate(network, model), batch.image, batch.allowed, batch.level)
+    beside = noise.beside / noise.std if noise is not None and noise.beside is not None else 1.0
+    impulses = noise is not None and noise.beside is not None
+    ask = views.estimate(network, replace(model, mixing=0.0))
+    share, far = views.mixing(ask, batch.image, batch.allowed, batch.level * beside, impulses=impulses)
+    return replace(model, mixing=share, far=far)
 
 
 def _refuse_mixed(volumes: Sequence[Volume]) -> None:

@@ -121,8 +121,10 @@ class PredictionSettings(Section):
     )
     band_limit: bool = Field(True, description="coloured noise: add nothing where the input's spectrum is empty")
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")
-    mixing: bool = Field(
-        False, description="masked: mix the noisy image back in by the share that makes the squared error least"
+    mixing: bool | None = Field(
+        None,
+        description="masked: mix the noisy image back in by the share that makes the squared error least; empty = with "
+        "auto, where few voxels are far off: all others are kept as far as noise allows",
     )
 
 

@@ -19,6 +19,7 @@ from meeum.volume import Array, Region
 
 Ints = tuple[int, ...]
 
+FAR = 6.0  # robust standard deviations from its estimate beyond which a voxel is taken to be far off
 PERIOD = 96  # voxels after which the noise added at prediction repeats, along each axis
 
 
@@ -48,7 +49,7 @@ def estimate(network: nn.Module, model: Model) -> Estimate:
         ask = _displaced(ask, model.stride)
     if chosen.draws:  # around these: noise is drawn for the places of the frame, which flips change
         ask = _recorrupted(ask, model)
-    return _mixed(ask, model.mixing) if model.mixing else ask
+    return _mixed(ask, model.mixing, model.far) if model.mixing else ask
 
 
 def extra_reach(model: Model, shape: Ints) -> Ints:
@@ -185,9 +186,13 @@ def _grids(shape: Ints, corner: Ints, masking: Masking) -> Iterator[Tensor]:
         yield sites
 
 
-def _mixed(ask: Estimate, share: float) -> Estimate:
+def _mixed(ask: Estimate, share: float, far: float | None) -> Estimate:
+    """With a share of the noisy image, but for voxels that are `far` from their estimate."""
+
     def mix(seen: Seen) -> Tensor:
-        return torch.lerp(ask(seen), seen.image, share)
+        estimated = ask(seen)
+        mixed = torch.lerp(estimated, seen.image, share)
+        return mixed if far is None else torch.where((seen.image - estimated).abs() <= far, mixed, estimated)
 
     return mix
 
@@ -207,16 +212,23 @@ def seen(values: Array, valid: Array, region: Region, shape: Ints, *, model: Mod
     return Seen(torch.from_numpy(image), corner, torch.from_numpy(level))
 
 
-def mixing(estimate_of: Estimate, image: Tensor, allowed: Tensor, level: Tensor) -> float:
+def mixing(
+    estimate_of: Estimate, image: Tensor, allowed: Tensor, level: Tensor, *, impulses: bool = False
+) -> tuple[float, float | None]:
     """Share of the noisy image to mix back in so that the squared error is least, from patches (B, *S).
 
     An estimate that does not depend on its own voxel differs from it by its error and by noise of known level:
-    share = 1 - noise / difference, in variances (Laine 2019, as one number).
+    share = 1 - noise / difference, in variances (Laine 2019, as one number). Where there are `impulses`, voxels far
+    from their estimate are set aside, and how far that is comes second.
     """
     with torch.inference_mode():
         found = torch.stack(
             [estimate_of(Seen(one, (0,) * one.ndim, lev)) for one, lev in zip(image, level, strict=True)]
         )
-    difference = float(((found - image) ** 2)[allowed].mean())
+    off, far = (found - image).abs(), None
+    if impulses and bool(allowed.any()):
+        far = FAR * 1.4826 * float(off[allowed].median())
+        allowed = allowed & (off <= far)
+    difference = float((off**2)[allowed].mean())
     known = float((level.expand_as(image) ** 2)[allowed].mean())
-    return min(1.0, max(0.0, 1 - known / difference)) if difference > 0 else 0.0
+    return (min(1.0, max(0.0, 1 - known / difference)) if difference > 0 else 0.0), far

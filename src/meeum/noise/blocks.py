@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -53,17 +53,23 @@ class BlockSpectra:
 
 
 def block_spectra(
-    frames: Sequence[Volume], *, signal: Sequence[Volume] = (), longest: Ints = SIDES, times: int = 1, seed: int = 0
+    frames: Sequence[Volume],
+    *,
+    signal: Sequence[Volume] = (),
+    longest: Ints = SIDES,
+    times: int = 1,
+    change: Callable[[Array], Array] | None = None,
 ) -> BlockSpectra:
     """Windowed periodograms of at most `times` `MOST` blocks, drawn at random from half-overlapping ones of all frames.
 
-    Mean values are taken from `signal` (one frame for each of `frames`, differences say) if it is given.
+    Mean values are taken from `signal` (one frame for each of `frames`, differences say) if it is given; `change`
+    alters the values of a block first.
     """
     chosen = block_sides([frame.shape for frame in frames], longest)
     window = _window(chosen)
     places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
-    order = np.random.default_rng(seed).permutation(len(places))[: times * MOST[len(chosen)]]
-    tried = [(places[i], _row(frames[places[i][0]], places[i][1], window)) for i in order]
+    order = np.random.default_rng(0).permutation(len(places))[: times * MOST[len(chosen)]]
+    tried = [(places[i], _row(frames[places[i][0]], places[i][1], window, change)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
     power, means, centres, tails, clips = (np.array([row[part] for _, row in rows]) for part in range(5))
     if signal:
@@ -105,10 +111,13 @@ def _region(corner: Ints, sides: Ints) -> Region:
     return tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
 
 
-def _row(frame: Volume, corner: Ints, window: Array) -> tuple[Array, float, Array, float, float] | None:
+def _row(
+    frame: Volume, corner: Ints, window: Array, change: Callable[[Array], Array] | None
+) -> tuple[Array, float, Array, float, float] | None:
     values = frame.read(_region(corner, window.shape)).astype(np.float64)
     if not frame.valid(values).all() or not np.isfinite(values).all():
         return None
+    values = change(values) if change else values
     if np.ptp(values) <= 1e-6 * np.abs(values).max():  # clipped: no noise is left in it
         return None
     mean = _mean(values, window)

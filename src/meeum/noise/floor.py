@@ -142,7 +142,7 @@ def _spectrum(
 
 
 def _completed(known: Array, most: Array, where: NDArray[np.bool_]) -> Array:
-    """A spectrum that is `known` at some frequencies; at the others what these lead one to expect, but `most` at most."""
+    """A spectrum that is `known` in places; elsewhere what these lead one to expect, but `most` at most."""
     return np.where(where, known, np.minimum(most, _continued(known, where)))
 
 

@@ -11,6 +11,7 @@ from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
 from meeum.noise.clipping import CLIPPED, MORE, SIDE
 from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor
+from meeum.noise.impulses import without_impulses
 from meeum.noise.noise import Array, Noise, place_terms
 from meeum.volume import Volume, difference
 
@@ -48,6 +49,8 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     noise = _measured(blocks, source)
     if not pairs and np.isfinite(blocks.clips).mean() > CLIPPED:
         return _beside_clipping(frames, noise, float(np.nanmedian(blocks.clips)))
+    if not pairs and noise.is_impulsive:
+        return replace(noise, beside=_beside_impulses(frames))
     return noise
 
 
@@ -66,6 +69,12 @@ def _beside_clipping(frames: Sequence[Volume], noise: Noise, clip: float) -> Noi
         return noise
     beside = replace(_measured(blocks, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides, tails=noise.tails)
     return replace(beside, clip=clip + ROUNDING * beside.std)
+
+
+def _beside_impulses(frames: Sequence[Volume]) -> float:
+    """The level with voxels far off taken out; 0 if every block is constant then."""
+    blocks = block_spectra(frames, change=without_impulses)
+    return _measured(blocks, "").std if len(blocks.means) else 0.0
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:

@@ -3,7 +3,8 @@
     python bench/peers.py --data ../shared/data --set hl60 --seeds 0 1 2 --careamics careamics-venv/bin/python
     python bench/peers.py --table bench-results.jsonl --keep
 
-What the results file holds already is not run again, so a run can be made in pieces, and pieces at the same time.
+What the results file holds already is not run again, so a run can be made in pieces, and pieces at the same time. Lines
+of the page's tables that it has nothing for stay as they are.
 """
 
 import argparse
@@ -21,12 +22,13 @@ from datasets import NOTES, load, note, psnr
 from methods import METHODS, TRAINED_FOR, cpu_seconds
 from page import put
 from PIL import Image
+from standing import merged
 
 
 def main():
     args = parse()
     if args.table:
-        text = tables(recorded(args.table))
+        text = merged(tables(recorded(args.table)), NOTES, [label for label, _, _ in METHODS.values()])
         print(text)
         if args.keep:
             put("peers", text)

@@ -23,7 +23,6 @@ from meeum.noise.levels import explain
 Array = NDArray[Any]
 
 LEAST_SIGNAL = 0.15  # quantile of the blocks that gives the floor at a frequency
-LEAST = 0.05  # the same where no block is empty
 ROUNDS = 5
 QUANTILES = (0.15, 0.90)  # of the blocks: far apart where some hold signal at a frequency and others do not
 EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they may be, and the width of the transition
@@ -59,13 +58,12 @@ class Floor:
 
 @dataclass(frozen=True)
 class _Law:
-    """What white noise gives: floor (of cells; of frequencies, by both quantiles), median and level over the true ones,
-    the spread of the blocks, how rough its spectrum comes out, and the relative variance of each cell (C,).
+    """What white noise gives: floor (of cells, and of single frequencies), median and level over the true ones, the
+    spread of the blocks, how rough its spectrum comes out, and the relative variance of each cell (C,).
     """
 
     floor: float
     least: float
-    fewest: float
     median: float
     spread: float
     level: float
@@ -99,13 +97,9 @@ def _law(sides: Ints) -> _Law:
     medians = _medians(cells, np.full(cells.shape[1:], cells.mean()), weights)
     level = float(np.exp(np.log(medians).mean()))
     clean = np.median(blocks.power, axis=0) / median
-    least, fewest = (
-        float(np.quantile(blocks.power, q, axis=0).mean() / blocks.power.mean()) for q in (LEAST_SIGNAL, LEAST)
-    )
+    least = float(np.quantile(blocks.power, LEAST_SIGNAL, axis=0).mean() / blocks.power.mean())
     chances = cells.var(axis=0, dtype=np.float64) / cells.mean(axis=0, dtype=np.float64) ** 2
-    return _Law(
-        floor, least, fewest, median, float(np.median(_spread(cells))), level, float(np.std(np.log(clean))), chances
-    )
+    return _Law(floor, least, median, float(np.median(_spread(cells))), level, float(np.std(np.log(clean))), chances)
 
 
 def _alternate(blocks: BlockSpectra, law: _Law) -> tuple[Array, str, Array]:
@@ -176,7 +170,7 @@ def _is_signal(energy: Array, evidence: float, sides: Ints) -> bool:
 
 def _rough(blocks: BlockSpectra, doubt: float) -> Floor:
     """The finest structure of the emptiest blocks, and what it leads one to expect at coarser frequencies."""
-    least = np.quantile(blocks.power, LEAST, axis=0) / _law(blocks.sides).fewest
+    least = np.quantile(blocks.power, LEAST_SIGNAL, axis=0) / _law(blocks.sides).least
     fine = _finer_than(FINER, blocks.sides)
     return Floor(np.ones(len(blocks.means)), "nothing", _completed(least, least, fine), fine, 0.0, doubt)
 

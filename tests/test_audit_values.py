@@ -11,6 +11,7 @@ from scipy import ndimage, stats
 
 from meeum import Volume, phantom
 from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.judge import judge
 from meeum.auditing.means import Estimate, cell_means, cell_sums, judged, masked_mean, widening
 from meeum.auditing.pair import Pair, gather
 from meeum.auditing.values import values
@@ -28,6 +29,20 @@ def pair_of(seed: int, damage=lambda truth: truth, *, colour: str = "optical") -
 
 def findings(pair: Pair) -> dict[str, Finding]:
     return {one.title: one for one in values(pair)}
+
+
+def test_salt_and_pepper_pull_the_contrast_of_the_input_not_of_the_result() -> None:
+    """The truth itself as the result: nothing fails; exact facts are still told, and so is inverted contrast."""
+    truth = 100 + 50 * ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((192, 192)), 6) * 20
+    rng = np.random.default_rng(1)
+    values_, chance = truth + rng.normal(0, 1, truth.shape), rng.random(truth.shape)
+    noisy = Volume(np.where(chance < 0.08, 255, values_).astype(np.float32), "YX")
+    found = judge(gather(noisy, noisy.with_data(truth.astype(np.float32))))
+    assert found.verdict in ("pass", "cannot tell") and found.noise is not None and found.noise.is_lopsided
+    untold = {one.title: one.reason for one in found.findings if one.verdict == "cannot tell"}
+    assert all("far off" in untold[title] for title in ("offset", "gain", "range"))
+    upside_down = judge(gather(noisy, noisy.with_data((2 * truth.mean() - truth).astype(np.float32))))
+    assert "inverted contrast" in {one.title for one in upside_down.findings if one.verdict == "fail"}
 
 
 @pytest.mark.parametrize("colour", ["white", "optical"])

@@ -84,6 +84,15 @@ class Pair:
         return sum(int(np.count_nonzero(piece.valid)) for piece in self.pieces)
 
 
+def refuse_lopsided(noise: Noise) -> None:
+    """A MeeumError where the noise has no mean of zero, on which a comparison of noisy and denoised values rests."""
+    if noise.is_lopsided:
+        raise MeeumError(
+            "most of the noise is that of few voxels far off (salt and pepper, hot pixels), which pull means and "
+            "contrast of the noisy image by an unknown amount"
+        )
+
+
 def gather(
     noisy: Volume,
     denoised: Volume,

@@ -69,6 +69,11 @@ class Noise:
         return self.tails > IMPULSIVE
 
     @property
+    def is_lopsided(self) -> bool:
+        """Whether voxels far off make up most of it: then it may pull means and contrast one way."""
+        return self.beside is not None and self.std > 2 * self.beside
+
+    @property
     def is_counted(self) -> bool:
         """Whether it grows with the signal, as the noise of counting photons does."""
         return self.follows == "signal" and self.gain > 0

@@ -35,7 +35,11 @@ def describe_noise(noise: Noise, *, quantity: str, darkest_brightest: Limits) ->
         said.append(
             f"A few {things(noise)} are much farther off than the rest (tails {noise.tails:.1f}, where Gaussian noise "
             "has 1): hot pixels, salt and pepper, or fine detail."
-            + (f" Beside them the noise is {_with(noise.beside, unit)}." if noise.beside is not None else "")
+            + (
+                f" Beside them its standard deviation is {_with(noise.beside, unit)}."
+                if noise.beside is not None
+                else ""
+            )
         )
     return tuple(said)
 

@@ -33,8 +33,8 @@ def route(
     small = voxels < FLIPPED
     if noise.is_impulsive and noise.is_white:
         return _impulsive(settings, noise, small), (
-            f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise); the others "
-            "are kept as far as the noise beside them allows"
+            f"masked (median, absolute loss): few voxels are far off (tails {noise.tails:.1f}, 1 for Gaussian noise); "
+            "the others are kept as far as the noise beside them allows"
         )
     if noise.is_white and noise.photons < FEW:
         reason = f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"

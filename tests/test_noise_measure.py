@@ -220,6 +220,16 @@ def test_small_images_and_constants_do_not_crash() -> None:
         measure(Volume(np.full((40, 40), 7, np.float32), "YX"))
 
 
+def test_frequencies_that_hold_nothing_at_all() -> None:
+    """Rows that are all alike, and an image whose upper half of frequencies was cut off."""
+    rng = np.random.default_rng(9)
+    rows = np.repeat(rng.standard_normal((200, 1)), 160, axis=1)
+    cut = np.fft.rfft2(rng.standard_normal((192, 192)))
+    cut[48:-48], cut[:, 48:] = 0, 0
+    for values, allowed in ((rows, 0.35), (np.fft.irfft2(cut), 0.15)):
+        assert measure(Volume(values.astype(np.float32), "YX")).std == pytest.approx(values.std(), rel=allowed)
+
+
 def test_clipped_background_does_not_count() -> None:
     """Half of the field is exactly 0, as in fluorescence with too high an offset."""
     values = np.random.default_rng(6).normal(50, 5, (200, 200))

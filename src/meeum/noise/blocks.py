@@ -20,6 +20,7 @@ Ints = tuple[int, ...]
 
 SIDES = (32, 24, 16)  # longest sides of a block that are tried, voxels
 ENOUGH = 60  # blocks among which some may be empty
+NOTHING = 1e-12  # of the mean power: no frequency is emptier, so that ratios and logarithms can be taken
 MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
 
 
@@ -138,7 +139,7 @@ def smooth(power: Array) -> Array:
     for axis in range(power.ndim):
         last = axis == power.ndim - 1
         power = scipy.ndimage.uniform_filter1d(power, 3, axis=axis, mode="mirror" if last else "wrap")
-    return power
+    return np.asarray(np.maximum(power, NOTHING * power.mean()))  # running sums may go below 0
 
 
 def multiplicity(sides: Ints) -> Array:

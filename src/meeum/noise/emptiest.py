@@ -57,7 +57,8 @@ def _lowest(measured: Array, chance: float) -> tuple[float, bool]:
 
 def _levels(measured: Array, chance: float, rounds: int) -> tuple[Array, Array, float]:
     """A grid of levels (G,), their weights (G,) among the blocks, and what log likelihood they gain over one level."""
-    low, high = 0.8 * np.quantile(measured, 0.001), max(np.quantile(measured, 0.9), measured.mean())
+    high = max(np.quantile(measured, 0.9), measured.mean(), 1e-200)
+    low = max(0.8 * np.quantile(measured, 0.001), 1e-12 * high)
     grid = np.exp(np.linspace(np.log(low), np.log(high), GRID))
     likelihoods = _log_gamma(measured[:, None], grid, 1 / chance)
     top = likelihoods.max(axis=1, keepdims=True)

@@ -82,9 +82,7 @@ def find_floor(blocks: BlockSpectra) -> Floor:
     evidence = float(energy[free].sum() / energy.sum())
     if len(blocks.sides) == 3 and _is_signal(energy, evidence, blocks.sides):
         doubt = max(doubt, 1.0)
-    if doubt <= DOUBTFUL:
-        return Floor(levels, cause, spectrum, free, evidence, doubt)
-    return _rough(blocks, doubt)
+    return _rough(blocks, doubt) if doubt > DOUBTFUL else Floor(levels, cause, spectrum, free, evidence, doubt)
 
 
 @lru_cache(maxsize=8)
@@ -134,7 +132,8 @@ def _spectrum(
         return flat, free, _doubt(flat, least, free, blocks.sides)
     if len(blocks.sides) == 2:
         cells, agreed = shared(cells_of(even), law.chance)
-        known, free = least * _uncells(cells / cells_of(least[None])[0], least.shape), _uncells(agreed, least.shape)
+        known = least * _uncells(cells / np.maximum(cells_of(least[None])[0], 1e-300), least.shape)
+        free = _uncells(agreed, least.shape)
         spectrum = _completed(known, np.minimum(known, least), free)
         return spectrum, free, _doubt(spectrum, least, free, blocks.sides)
     doubt = _doubt(_completed(known, least, free), least, free, blocks.sides)

@@ -85,7 +85,7 @@ def test_honest_filters_do_not_fail(axes: str, colour: str, name: str) -> None:
 
 @pytest.mark.parametrize(("axes", "colour"), CASES)
 def test_the_truth_passes(axes: str, colour: str) -> None:
-    noisy, truth, noise = case(axes, colour)
+    noisy, truth, noise = case(axes, colour, 1.5e-3)  # stronger noise hides what little detail so small a volume holds
     for asked in (None, lambda values: truth):
         for one in edges(pair(noisy, truth, noise, asked)):
             assert one.verdict == "pass"

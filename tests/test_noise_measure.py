@@ -198,8 +198,8 @@ def test_noise_beside_voxels_that_are_far_off(std: float, axes: str) -> None:
     shape = (200, 200) if axes == "YX" else (24, 80, 80)
     signal = 128 + 60 * scipy.ndimage.gaussian_filter(rng.standard_normal(shape), 8) * 20
     noise = measure(Volume(far_off(signal + rng.normal(0, std, shape), rng).astype(np.float32), axes))
-    assert noise.beside == pytest.approx(std, rel=0.08) and noise.std > 3 * std
-    assert measure(Volume(rng.normal(128, 5, shape).astype(np.float32), axes)).beside is None
+    assert noise.rest_std == pytest.approx(std, rel=0.08) and noise.std > 3 * std
+    assert measure(Volume(rng.normal(128, 5, shape).astype(np.float32), axes)).rest_std is None
 
 
 def test_voxels_without_data_do_not_count() -> None:

@@ -88,12 +88,13 @@ def test_salt_and_pepper(seed: int) -> None:
     assert (settings.training.objective, settings.training.loss) == ("masked", "absolute")
     assert settings.masking.masking == "median" and "far off" in reason
     assert settings.prediction.mixing and settings.prediction.flips
-    kept = assumed((96, 96)).changed("prediction", mixing=False)
-    impulses = known(tails=5.0, beside=0.1)
-    assert route(kept, impulses, Normalisation(0.0, 1.0))[0].prediction.mixing is False
-    assert (
-        route(assumed((96, 96)), replace(impulses, beside=None), Normalisation(0.0, 1.0))[0].prediction.mixing is False
-    )
+
+
+@pytest.mark.parametrize(("chosen", "rest", "expected"), [(None, 0.1, True), (False, 0.1, False), (None, None, False)])
+def test_what_is_not_far_off_is_kept_unless_somebody_chose(chosen: bool, rest: float, expected: bool) -> None:
+    asked = assumed((96, 96)).changed("prediction", mixing=chosen)
+    settings, _ = route(asked, known(tails=5.0, rest_std=rest), Normalisation(0.0, 1.0))
+    assert settings.prediction.mixing is expected
 
 
 def test_oblique_streaks_are_not_flipped() -> None:

@@ -119,7 +119,7 @@ def _impulsive(settings: Settings, noise: Noise, small: bool) -> Settings:
     settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
     settings = settings.changed("training", objective="masked", loss="absolute")
     if settings.prediction.mixing is None:  # voxels that are not far off are mostly right as they are
-        settings = settings.changed("prediction", mixing=noise.beside is not None)
+        settings = settings.changed("prediction", mixing=noise.rest_std is not None)
     return _passes(settings, small)
 
 

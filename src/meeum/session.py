@@ -163,17 +163,20 @@ def _pool(volumes: Sequence[Volume], model: Model) -> Pool:
 
 
 def _mixing(session: Session, model: Model) -> Model:
-    """The same with the share of the noisy image in the estimate, found on patches that are held out."""
-    batch, noise = (
-        draw(session.pool, range(8), role=judged(session.pool), seed=session.settings.training.seed),
-        model.noise,
-    )
+    """The same with the share of the noisy image in the estimate, found on patches that are held out.
+
+    Where few voxels are far off, only the others have that share, by the noise that is theirs.
+    """
+    batch = draw(session.pool, range(8), role=judged(session.pool), seed=session.settings.training.seed)
     network = place(model.network, model.shape.axes, device(model.settings))
-    beside = noise.beside / noise.std if noise is not None and noise.beside is not None else 1.0
-    impulses = noise is not None and noise.beside is not None
     ask = views.estimate(network, replace(model, mixing=0.0))
-    share, far = views.mixing(ask, batch.image, batch.allowed, batch.level * beside, impulses=impulses)
-    return replace(model, mixing=share, far=far)
+    estimated = views.estimates(ask, batch.image, batch.level)
+    if model.noise is None or model.noise.rest_std is None:
+        return replace(model, mixing=views.mixing(estimated, batch.image, batch.allowed, batch.level), far=None)
+    far = views.far_off(estimated, batch.image, batch.allowed)
+    near = batch.allowed & ((estimated - batch.image).abs() <= far)
+    level = batch.level * (model.noise.rest_std / model.noise.std)
+    return replace(model, mixing=views.mixing(estimated, batch.image, near, level), far=far)
 
 
 def _refuse_mixed(volumes: Sequence[Volume]) -> None:

@@ -212,23 +212,24 @@ def seen(values: Array, valid: Array, region: Region, shape: Ints, *, model: Mod
     return Seen(torch.from_numpy(image), corner, torch.from_numpy(level))
 
 
-def mixing(
-    estimate_of: Estimate, image: Tensor, allowed: Tensor, level: Tensor, *, impulses: bool = False
-) -> tuple[float, float | None]:
+def estimates(estimate_of: Estimate, image: Tensor, level: Tensor) -> Tensor:
+    """Of patches (B, *S), whose noise has the standard deviation `level`, one by one."""
+    with torch.inference_mode():
+        found = [estimate_of(Seen(one, (0,) * one.ndim, lev)) for one, lev in zip(image, level, strict=True)]
+    return torch.stack(found)
+
+
+def far_off(estimated: Tensor, image: Tensor, allowed: Tensor) -> float:
+    """How far from its estimate a voxel of patches (B, *S) is too far off to be noise like that of the others."""
+    return FAR * 1.4826 * float((estimated - image).abs()[allowed].median())
+
+
+def mixing(estimated: Tensor, image: Tensor, allowed: Tensor, level: Tensor) -> float:
     """Share of the noisy image to mix back in so that the squared error is least, from patches (B, *S).
 
     An estimate that does not depend on its own voxel differs from it by its error and by noise of known level:
-    share = 1 - noise / difference, in variances (Laine 2019, as one number). Where there are `impulses`, voxels far
-    from their estimate are set aside, and how far that is comes second.
+    share = 1 - noise / difference, in variances (Laine 2019, as one number).
     """
-    with torch.inference_mode():
-        found = torch.stack(
-            [estimate_of(Seen(one, (0,) * one.ndim, lev)) for one, lev in zip(image, level, strict=True)]
-        )
-    off, far = (found - image).abs(), None
-    if impulses and bool(allowed.any()):
-        far = FAR * 1.4826 * float(off[allowed].median())
-        allowed = allowed & (off <= far)
-    difference = float((off**2)[allowed].mean())
+    difference = float(((estimated - image) ** 2)[allowed].mean())
     known = float((level.expand_as(image) ** 2)[allowed].mean())
-    return (min(1.0, max(0.0, 1 - known / difference)) if difference > 0 else 0.0), far
+    return min(1.0, max(0.0, 1 - known / difference)) if difference > 0 else 0.0

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from meeum.auditing.finding import WARN, Finding, Kind
 from meeum.auditing.layers import BALL, HIGHEST, SMOOTH, Layer, bands, median
-from meeum.auditing.pair import Pair, Piece, refuse_lopsided
+from meeum.auditing.pair import Pair, Piece, lopsided
 from meeum.auditing.sampling import Floats, Mask
 from meeum.auditing.support import (
     ALLOWANCE,
@@ -45,8 +45,7 @@ def invented(pair: Pair) -> list[Finding]:
     (1) Support slope significantly below 1 (`layers`), and below 0.5 in the background, 0.75 elsewhere.
     (2) Structure of the residual against the noise, where it holds most of the input's contrast.
     """
-    refuse_lopsided(pair.noise)
-    reason = decidable(pair)
+    reason = lopsided(pair) or decidable(pair)
     if reason:
         return [kind.untold(reason, f"Nothing can be told of: {kind.title}.") for kind in (MADE, LOST)]
     null = null_of(pair, SMOOTH)

@@ -21,7 +21,7 @@ from meeum.auditing.means import (
     scaled,
     widening,
 )
-from meeum.auditing.pair import Pair, Piece, refuse_lopsided
+from meeum.auditing.pair import Pair, Piece, lopsided
 from meeum.auditing.sampling import Floats, Mask
 from meeum.noise import Noise
 
@@ -43,10 +43,11 @@ def leftover(pair: Pair) -> list[Finding]:
 
     In background where there is some, since structure lost in cells adds to what was taken out.
     """
-    refuse_lopsided(pair.noise)
-    parts = _parts(pair)
+    parts, reason = _parts(pair), lopsided(pair)
     if sum(part.voxels for part in parts) < FEWEST:
-        return [kind.untold("too few voxels to compare what was taken out with the noise") for kind in (LEVEL, ALIKE)]
+        reason = "too few voxels to compare what was taken out with the noise"
+    if reason:
+        return [kind.untold(reason) for kind in (LEVEL, ALIKE)]
     return [level(pair, parts), likeness(pair, parts)]
 
 

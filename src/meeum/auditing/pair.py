@@ -84,13 +84,14 @@ class Pair:
         return sum(int(np.count_nonzero(piece.valid)) for piece in self.pieces)
 
 
-def refuse_lopsided(noise: Noise) -> None:
-    """A MeeumError where the noise has no mean of zero, on which a comparison of noisy and denoised values rests."""
-    if noise.is_lopsided:
-        raise MeeumError(
-            "most of the noise is that of few voxels far off (salt and pepper, hot pixels), which pull means and "
-            "contrast of the noisy image by an unknown amount"
-        )
+def lopsided(pair: Pair) -> str:
+    """Why noisy and denoised values cannot be compared, where the noise has no mean of zero; empty where they can."""
+    if not pair.noise.is_lopsided:
+        return ""
+    return (
+        "most of the noise is that of few voxels far off (salt and pepper, hot pixels), which pull means and "
+        "contrast of the noisy image by an unknown amount"
+    )
 
 
 def gather(

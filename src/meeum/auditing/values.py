@@ -25,9 +25,8 @@ from meeum.auditing.means import (
     scaled,
     widening,
 )
-from meeum.auditing.pair import LOW_PASS, Pair, Piece, refuse_lopsided
+from meeum.auditing.pair import LOW_PASS, Pair, Piece, lopsided
 from meeum.auditing.sampling import low_pass
-from meeum.errors import MeeumError
 
 Array = NDArray[Any]
 
@@ -47,10 +46,8 @@ PLANES_RI = replace(PLANES, effect_unit="RI", bound=1e-4)
 
 def values(pair: Pair) -> list[Finding]:
     """All that asks whether values can still be measured; ideal: nothing moved."""
-    try:
-        refuse_lopsided(pair.noise)
-    except MeeumError as problem:
-        return [*(kind.untold(str(problem)) for kind in (OFFSET, GAIN, RANGE)), *exact(pair)]
+    if reason := lopsided(pair):
+        return [*(kind.untold(reason) for kind in (OFFSET, GAIN, RANGE)), *exact(pair)]
     return [offset(pair), gain(pair), value_range(pair), *plane_drift(pair), *amounts(pair), *exact(pair)]
 
 

@@ -36,8 +36,8 @@ def describe_noise(noise: Noise, *, quantity: str, darkest_brightest: Limits) ->
             f"A few {things(noise)} are much farther off than the rest (tails {noise.tails:.1f}, where Gaussian noise "
             "has 1): hot pixels, salt and pepper, or fine detail."
             + (
-                f" Beside them its standard deviation is {_with(noise.beside, unit)}."
-                if noise.beside is not None
+                f" Beside them its standard deviation is {_with(noise.rest_std, unit)}."
+                if noise.rest_std is not None
                 else ""
             )
         )

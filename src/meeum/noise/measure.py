@@ -50,7 +50,7 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     if not pairs and np.isfinite(blocks.clips).mean() > CLIPPED:
         return _beside_clipping(frames, noise, float(np.nanmedian(blocks.clips)))
     if not pairs and noise.is_impulsive:
-        return replace(noise, beside=_beside_impulses(frames))
+        return replace(noise, rest_std=_beside_impulses(frames))
     return noise
 
 

@@ -38,7 +38,7 @@ class Noise:
     uncertainty  relative standard error of `std`
     tails        about 1 for Gaussian noise, above 2 where few voxels are far off (salt and pepper, hot pixels)
     clip         value up to which voxels were cut off, if many were: `std` is that of the noise before
-    beside       standard deviation of the noise beside the few voxels that are far off, if there are such
+    rest_std     standard deviation of the noise beside the few voxels that are far off, if there are such
     detail       power of the image over that of the noise at fine frequencies (geometric mean); 1: noise alone is fine
     """
 
@@ -55,7 +55,7 @@ class Noise:
     uncertainty: float
     tails: float
     clip: float | None = None
-    beside: float | None = None
+    rest_std: float | None = None
     detail: float = 1.0
 
     @property
@@ -71,7 +71,7 @@ class Noise:
     @property
     def is_lopsided(self) -> bool:
         """Whether voxels far off make up most of it: then it may pull means and contrast one way."""
-        return self.beside is not None and self.std > 2 * self.beside
+        return self.rest_std is not None and self.std > 2 * self.rest_std
 
     @property
     def is_counted(self) -> bool:

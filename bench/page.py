@@ -8,8 +8,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 def put(name, text, page=PAGE):
     """Replace the table of that name; the page must have a place for it."""
-    before = page.read_text(encoding="utf-8")
-    place = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-    if not place.search(before):
+    found = place(name, page)
+    page.write_text(found.string[: found.start(1)] + text + found.string[found.end(1) :], encoding="utf-8")
+
+
+def place(name, page=PAGE):
+    """Where the page keeps the table of that name: a match whose first group is the table."""
+    found = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", page.read_text(encoding="utf-8"), re.DOTALL)
+    if not found:
         raise SystemExit(f"{page}: no place for a table named {name}")
-    page.write_text(place.sub(lambda found: f"{found[1]}{text}{found[2]}", before), encoding="utf-8")
+    return found

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from page import PAGE
+from page import place
 
 HEAD = re.compile(r"\*\*(?P<group>\w+)\*\* .*?; (?:(?P<minutes>[\d.]+) minutes of|no) training")
 SUPERVISED = "*supervised, the ceiling*"
@@ -37,7 +37,7 @@ def parsed(text):
 
 def merged(text, sets, labels):
     """The tables of `text` with those of the page around and within them, in the order of `sets` and `labels`."""
-    (new, new_notes), (old, notes) = parsed(text), parsed(PAGE.read_text().split("<!-- begin peers -->")[1])
+    (new, new_notes), (old, notes) = parsed(text), parsed(place("peers")[1])
     notes |= new_notes
     parts = []
     for name in [name for name in sets if name in old or name in new]:
@@ -60,16 +60,17 @@ def together(old, new):
 
 def written(table, labels):
     """Markdown, the distance to supervised training told anew."""
-    ceiling = number(table.lines[SUPERVISED]) if SUPERVISED in table.lines else None
+    ceiling = psnr(table.lines[SUPERVISED]) if SUPERVISED in table.lines else None
     lines = []
     for label in [label for label in labels if label in table.lines]:
-        score, _, *rest = table.lines[label]
-        known = ceiling is not None and label != SUPERVISED and number([score]) is not None
-        lines.append([label, score, f"{number([score]) - ceiling:+.2f}" if known else "", *rest])
+        cells, own = table.lines[label], psnr(table.lines[label])
+        known = None not in (ceiling, own) and label != SUPERVISED
+        lines.append([label, cells[0], f"{own - ceiling:+.2f}" if known else "", *cells[2:]])
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return f"{table.head}\n\n{table.columns}\n{'|---' * (table.columns.count('|') - 1)}|\n{text}"
 
 
-def number(cells):
+def psnr(cells):
+    """Mean PSNR in the first cell of a line; None where the method did not run."""
     found = re.match(r"[\d.]+", cells[0])
     return float(found[0]) if found else None

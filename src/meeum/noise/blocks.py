@@ -13,6 +13,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from meeum.noise.clipping import clip_of
+from meeum.noise.impulses import tails_of
 from meeum.volume import Region, Volume
 
 Array = NDArray[Any]
@@ -124,14 +125,7 @@ def _row(
     mean = _mean(values, window)
     power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
     centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
-    return smooth(power).astype(np.float32), mean, centre, _tails(values), clip_of(values)
-
-
-def _tails(values: Array) -> float:
-    plane = values[len(values) // 2] if values.ndim == 3 else values
-    detail = plane - scipy.ndimage.median_filter(plane, 3)
-    typical = 1.4826 * float(np.median(np.abs(detail)))
-    return float(np.sqrt(np.mean(detail**2))) / typical if typical > 0 else float("nan")
+    return smooth(power).astype(np.float32), mean, centre, tails_of(values), clip_of(values)
 
 
 def smooth(power: Array) -> Array:

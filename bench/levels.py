@@ -1,0 +1,102 @@
+"""How well `meeum noise` measures: its level and spectrum against the noise that was put in.
+
+    python bench/levels.py --data ../shared/data                    # appends to bench-levels.jsonl
+    python bench/levels.py --table bench-levels.jsonl --keep        # into docs/benchmarks.md
+
+Phantoms with empty regions (2 cells) and without (9), and public sets whose noise is known from a reference.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from datasets import load
+from peers import append, machine, recorded
+from results import has, options, start
+
+from meeum import Volume, noise, phantom
+from meeum.noise.blocks import block_spectra, multiplicity
+from meeum.noise.floor import DOUBTFUL
+
+SHAPE = (48, 128, 128)
+COLOURS, LEVELS, CELLS = ("white", "optical", "directional"), (4e-4, 1e-3, 2e-3, 4e-3), (2, 9)
+PHANTOMS = {
+    f"{colour}-{std:g}, {cells} cells": {"noise_colour": colour, "noise_std": std, "cells": cells}
+    for colour in COLOURS
+    for cells in CELLS
+    for std in LEVELS
+}
+SETS = ("hl60", "fdtd", "even70", "bsd_white10", "bsd_white25", "bsd_white50", "bsd_coloured25")
+
+
+def main():
+    start(parse(), run, lambda rows: {"levels": table(rows)})
+
+
+def parse():
+    parser = options(__doc__, "levels", "benchmarks.md")
+    parser.add_argument("--data", type=Path, help="folder that holds bsd/, hl60/, fdtd/; phantoms alone without")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the phantoms")
+    return parser.parse_args()
+
+
+def run(args):
+    cases = [(case, seed) for case in PHANTOMS for seed in args.seeds] + [(name, 0) for name in SETS if args.data]
+    for case, seed in cases:
+        head = {"case": case, "seed": seed}
+        if not has(recorded(args.results), head):
+            images, errors = simulated(case, seed) if case in PHANTOMS else public(case, args.data)
+            append(args.results, {**head, **compared(images, errors), "machine": machine()})
+
+
+def simulated(case, seed):
+    made = phantom.make(SHAPE, seed=seed, settings=phantom.PhantomSettings(**PHANTOMS[case]))
+    return [made.noisy], [made.noisy.read() - made.truth.read()]
+
+
+def public(name, data):
+    """Against the reference; the other half of the angles is as noisy as the image."""
+    made = load(name, data)
+    factor = np.sqrt(0.5) if made.halves else 1.0
+    return made.train, [factor * (v.read() - t) for v, t in zip(made.train, made.targets, strict=True)]
+
+
+def compared(images, errors):
+    """Level over the true one; power at wrong frequencies: half the sum of differences of the normalised spectra."""
+    found = noise.measure(images)
+    right = block_spectra([Volume(e.astype(np.float32), images[0].axes) for e in errors], longest=found.sides[-1:])
+    counts = multiplicity(found.sides)
+    true, measured = right.power.mean(0) * counts, found.spectrum * counts
+    return {
+        "level": float(found.std / np.sqrt(true.sum() / counts.sum())),
+        "misplaced": float(np.abs(measured / measured.sum() - true / true.sum()).sum() / 2),
+        "uncertainty": found.uncertainty,
+        "no_block_empty": found.doubt > DOUBTFUL,
+    }
+
+
+def table(rows):
+    """A line per case: lowest, median and highest level over the seeds."""
+    seeds = len({row["seed"] for row in rows if row["case"] in PHANTOMS})
+    text = (
+        f"Phantoms of {'x'.join(map(str, SHAPE))}, n = {seeds} seeds, HT-2H; sets once ({rows[0]['machine']}). "
+        "Median over seeds (lowest to highest).\n\n"
+        "| image | level over the true one | power misplaced, % | error stated, % | said that no region is empty |\n"
+        "|---|---|---|---|---|\n"
+    )
+    for case in [*PHANTOMS, *SETS]:
+        own = [row for row in rows if row["case"] == case]
+        if own:
+            level, misplaced, stated = (
+                np.array([row[key] for row in own]) for key in ("level", "misplaced", "uncertainty")
+            )
+            spread = f" ({level.min():.2f} to {level.max():.2f})" if len(own) > 1 else ""
+            said = f"{sum(row['no_block_empty'] for row in own)} of {len(own)}"
+            text += (
+                f"| {case} | {np.median(level):.2f}{spread} | {100 * np.median(misplaced):.0f} | "
+                f"{100 * np.median(stated):.0f} | {said} |\n"
+            )
+    return text
+
+
+if __name__ == "__main__":
+    main()

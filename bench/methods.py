@@ -71,7 +71,8 @@ def paced(running, began, args):
         pass
     each_step = (cpu_seconds() - start) / TRIAL
     left = budget(args) - (cpu_seconds() - began)
-    settings = running.settings.changed("training", steps=max(1, round(left / each_step)))
+    steps = min(max(1, round(left / each_step)), running.most_steps or 10**9)
+    settings = running.settings.changed("training", steps=steps)
     return replace(running, model=replace(running.model, settings=settings))
 
 

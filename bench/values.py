@@ -9,18 +9,22 @@ Simulated cells (meeum.phantom), whose truth is known; the bounds are those of t
 import numpy as np
 import scipy.fft
 import scipy.ndimage
+import scipy.stats
 import torch
+from datasets import DataSet
+from methods import auto
 from peers import append, machine, recorded
 from results import has, options, start
 
-from meeum import api, phantom
+from meeum import phantom
 from meeum.phantom import RI_INCREMENT
-from meeum.settings import assumed, override
 
 LEVELS, COLOURS = (4e-4, 1e-3, 4e-3), ("optical", "white")
-CASES = {f"{c}-{n:g}": {"noise_colour": c, "noise_std": n} for c in COLOURS for n in LEVELS} | {
-    f"clipped-{n:g}": {"noise_std": n, "clip_non_negative": True} for n in (1e-3, 4e-3)
-}
+CASES = (
+    {f"{c}-{n:g}": {"noise_colour": c, "noise_std": n} for c in COLOURS for n in LEVELS}
+    | {f"clipped-{n:g}": {"noise_std": n, "clip_non_negative": True} for n in (1e-3, 4e-3)}
+    | {f"crowded-{n:g}": {"noise_std": n, "cells": 9} for n in LEVELS}
+)
 EDGE_UM = 0.5  # how far on either side of a cell's outline its profile is looked at
 DROPLET_UM = 1.2  # and how far from the centre of a droplet
 BOUNDS = {  # key: (heading, format, whether it holds)
@@ -64,27 +68,38 @@ def parse():
 def measure(case, seed, args):
     """What changed from noisy to denoised, and how far both are from the truth."""
     made = phantom.make(tuple(args.shape), seed=seed, settings=phantom.PhantomSettings(**CASES[case]))
-    words = ["training.objective=auto", f"training.minutes={args.minutes}", f"training.seed={seed}", *args.words]
-    model = api.train(made.noisy, override(assumed(made.noisy.shape), words))
     noisy, truth = made.noisy.read().astype(float), made.truth.read().astype(float)
-    clean = api.denoise(made.noisy, model).read().astype(float)
+    denoised, facts = auto(DataSet(case, [made.noisy], [truth], {case: [(made.noisy, truth)]}), seed, args)
+    clean = denoised[case][0].astype(float)
     before, after, right = (values(image, made) for image in (noisy, clean, truth))
-    edges = {key: percent(after[key], right[key]) for key in ("edge_plane", "edge_axial")}
+    average = values(recorded_on_average(case, seed, args.shape), made)
+    edges = ("edge_plane", "edge_axial")
     return {
-        "steps": model.step,
-        "reason": model.reason,
+        "steps": facts["steps"],
+        "reason": facts["reason"],
         "psnr": [decibel(truth, noisy), decibel(truth, clean)],
         "cells": after["cells"] - before["cells"],
         "background": after["background"] - before["background"],
         "mass": percent(after["mass"], before["mass"]),
-        **edges,
+        **{key: percent(after[key], average[key]) for key in edges},
         "cone": cone(clean, made) / cone(noisy, made),
-        "noisy_edges": [percent(before[key], right[key]) for key in edges],
+        "noisy_edges": [percent(before[key], average[key]) for key in edges],
         "range": [before["range"] / right["range"], after["range"] / right["range"]],
         "background_bias": [side["background"] - right["background"] for side in (before, after)],
         "cells_bias": [side["cells"] - right["cells"] for side in (before, after)],
         "beyond_cone": beyond(clean, made),
     }
+
+
+def recorded_on_average(case, seed, shape):
+    """The truth; where values are clipped, what the mean of many recordings would show (a Gaussian's, clipped)."""
+    plain = phantom.PhantomSettings(**CASES[case] | {"clip_non_negative": False})
+    made = phantom.make(tuple(shape), seed=seed, settings=plain)
+    truth, medium, std = made.truth.read().astype(float), made.optics.medium_index, plain.noise_std
+    if not CASES[case].get("clip_non_negative"):
+        return truth
+    over = (truth - medium) / std
+    return medium + std * (over * scipy.stats.norm.cdf(over) + scipy.stats.norm.pdf(over))
 
 
 def percent(value, of):

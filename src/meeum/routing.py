@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meeum.noise import Noise
+from meeum.noise.measure import LOWERED
 from meeum.noise.noise import FEW
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
@@ -40,15 +41,15 @@ def route(
         reason = f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
         return _thinned(settings, noise, small), reason
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
-        settings = _fine(_passes(settings.changed("training", objective="neighbours"), small), noise)
+        settings = fine(_passes(settings.changed("training", objective="neighbours"), small), noise)
         return settings, f"neighbours: the noise is white, but {_known(noise)} only"
     if noise.is_white and noise.is_counted:
         reason = f"thinning: the noise is white, stronger where the signal is, as that of counting, and {_known(noise)}"
-        return _fine(_thinned(settings, noise, small), noise), reason
+        return fine(_thinned(settings, noise, small), noise), reason
     directions = directed(noise)
     settings = _recorrupted(settings, noise, directions, small)
     if noise.is_white or noise.std < STRONG * normalisation.scale:
-        settings = _fine(settings, noise)
+        settings = fine(settings, noise)
     elif len(noise.sides) == 2 and noise.detail > DETAILED:
         settings = _with_skip(settings)
     return settings, _sentence(noise, directions)
@@ -82,7 +83,7 @@ def _passes(settings: Settings, sensible: bool) -> Settings:
     return settings.changed("prediction", flips=flips, displaced=displaced)
 
 
-def _fine(settings: Settings, noise: Noise) -> Settings:
+def fine(settings: Settings, noise: Noise) -> Settings:
     """The network that keeps detail; where coloured noise is strong it would keep the noise's long correlations too."""
     if settings.network != NetworkSettings():  # somebody chose
         return settings
@@ -137,4 +138,6 @@ def _sentence(noise: Noise, directions: str) -> str:
 
 
 def _known(noise: Noise) -> str:
+    if noise.source == LOWERED:
+        return "as no region is empty, its level is what a first training bore out"
     return f"its level is known to {noise.uncertainty:.0%}"

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from meeum import pace, training, views
+from meeum import answers, pace, training, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
-from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Objective, Subject, error_left
+from meeum.noise.measure import ROUGH, at_most
+from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, Subject, answer, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
-from meeum.routing import route
+from meeum.routing import fine, route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
@@ -26,13 +27,17 @@ Ints = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Session:
-    """Images on the device, an objective, a model and the state of its training; `error` estimates what it leaves."""
+    """Images on the device, an objective, a model and the state of its training.
+
+    `error` estimates what it leaves; `most_steps`, where values were cut off, are those after which more do harm.
+    """
 
     model: Model
     state: State
     pool: Pool
     objective: Objective
     error: Objective | None = None
+    most_steps: int | None = None
 
     @property
     def settings(self) -> Settings:
@@ -58,7 +63,19 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     normalisation = measure(volumes)
     patient = settings.training.patience is not None
     needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing or patient
-    noise = noise or (measure_noise(volumes) if needed else None)
+    if noise is None and needed:
+        noise = measure_noise(volumes)
+        if noise.source == ROUGH and settings.training.objective in ("auto", "recorrupted"):
+            noise = lowered(volumes, settings, at_most(volumes, noise))
+    running = _assembled(volumes, settings, normalisation, noise)
+    if noise is None or noise.clip is None or running.settings.training.objective != "recorrupted":
+        return running
+    return running if settings.training.steps else _ended_in_time(volumes, settings, running)
+
+
+def _assembled(
+    volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation, noise: Noise | None
+) -> Session:
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation, noise)
@@ -68,7 +85,30 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     error = _error(volumes, model)
     settings = pace.plan_steps(state, pool, objective, settings, error=error)
-    return Session(replace(model, settings=settings), state, pool, objective, error)
+    model = replace(model, settings=settings)
+    return Session(model, state, pool, objective, error)
+
+
+def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Session) -> Session:
+    """With no more steps than a first training tells, before noise is answered the wrong way round."""
+    ask = answer(running.settings, _subject(volumes, running.model))
+    most = answers.turn(running.state, running.pool, running.settings.training, running.objective, ask)
+    wanted = settings.changed("training", steps=most or running.settings.training.steps)
+    again = _assembled(volumes, wanted, running.model.normalisation, running.model.noise)
+    return replace(again, most_steps=most)
+
+
+def lowered(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
+    """What a first training for recorrupted-to-recorrupted bears out of `noise`, more than there can be."""
+    steps = min(answers.STEPS * answers.ROUNDS, settings.training.steps or math.inf)
+    able = fine(settings.changed("training", steps=int(steps)), noise)  # to answer at all frequencies
+    first = _assembled(volumes, able, measure(volumes), noise)
+
+    def asked(found: Noise) -> tuple[Objective, Answer]:
+        subject = _subject(volumes, replace(first.model, noise=found))
+        return OBJECTIVES["recorrupted"](first.settings, subject), answer(first.settings, subject)
+
+    return answers.lowered(noise, first.state, first.pool, first.settings.training, asked)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:
@@ -137,7 +177,11 @@ def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
                 "not Gaussian); leave patience empty"
             )
         return None
-    return error_left(model.settings, Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise))
+    return error_left(model.settings, _subject(volumes, model))
+
+
+def _subject(volumes: Sequence[Volume], model: Model) -> Subject:
+    return Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise)
 
 
 def _refuse_wide_window(settings: Settings) -> None:

@@ -136,6 +136,13 @@ def smooth(power: Array) -> Array:
     return np.asarray(np.maximum(power, NOTHING * power.mean()))  # running sums may go below 0
 
 
+def cycles(sides: Ints) -> Array:
+    """Length of the wave vector of each frequency of a half spectrum, cycles per voxel."""
+    axes = [np.fft.fftfreq(side) for side in sides[:-1]] + [np.fft.rfftfreq(sides[-1])]
+    squares = [k**2 for k in np.meshgrid(*axes, indexing="ij", sparse=True)]
+    return np.asarray(np.sqrt(sum(squares[1:], squares[0])))
+
+
 def multiplicity(sides: Ints) -> Array:
     """How often each frequency of a half spectrum stands in the full one; 0 for the mean."""
     counts = np.full((*sides[:-1], sides[-1] // 2 + 1), 2.0)

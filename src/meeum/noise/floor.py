@@ -16,7 +16,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from meeum.noise.blocks import BlockSpectra, Ints, chance, multiplicity, white_blocks
+from meeum.noise.blocks import BlockSpectra, Ints, chance, cycles, multiplicity, white_blocks
 from meeum.noise.emptiest import emptiest, shared
 from meeum.noise.levels import explain
 
@@ -174,6 +174,14 @@ def _rough(blocks: BlockSpectra, doubt: float) -> Floor:
     return Floor(np.ones(len(blocks.means)), "nothing", _completed(least, least, fine), fine, 0.0, doubt)
 
 
+def ordinary(blocks: BlockSpectra) -> Array:
+    """The fine structure of the middling blocks (*half) and what it leads one to expect: more noise than there can be,
+    where none is empty.
+    """
+    middling = np.median(blocks.power, axis=0) / _law(blocks.sides).median
+    return _completed(middling, middling, _finer_than(FINE, blocks.sides))
+
+
 def _flat_level(even: Array, least: Array, sides: Ints, *, cause: str) -> float:
     """Level of white noise; where levels were fitted to a cause, their scatter is not chance alone."""
     finest = _finer_than(FINEST, sides)
@@ -196,9 +204,7 @@ def _is_flat(spectrum: Array, free: Array, blocks: BlockSpectra) -> bool:
 
 def _finer_than(limit: float, sides: Ints) -> NDArray[np.bool_]:
     """Frequencies (*half) above `limit`, cycles per voxel."""
-    axes = [np.fft.fftfreq(side) for side in sides[:-1]] + [np.fft.rfftfreq(sides[-1])]
-    squares = [k**2 for k in np.meshgrid(*axes, indexing="ij", sparse=True)]
-    return np.asarray(sum(squares[1:], squares[0]) > limit**2)
+    return np.asarray(cycles(sides) > limit)
 
 
 def cells_of(power: Array) -> Array:

@@ -10,9 +10,9 @@ import numpy as np
 from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
 from meeum.noise.clipping import CLIPPED, MORE, SIDE
-from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor
+from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor, ordinary
 from meeum.noise.impulses import without_impulses
-from meeum.noise.noise import Array, Noise, place_terms
+from meeum.noise.noise import Array, Noise, level_and_shape, place_terms
 from meeum.volume import Volume, difference
 
 RESAMPLES = 8
@@ -22,6 +22,7 @@ REPEATS = "repeats of the same field"
 TIMES = "differences between time points"
 EMPTY = "the emptiest blocks and the frequencies without signal"
 ROUGH = "the fine structure of the emptiest blocks: no block is empty, so this may be signal"
+LOWERED = "what a network trained with too much noise answered the wrong way round: no block is empty"
 UNCLIPPED = "small blocks that clipping left alone, and the correlation in the emptiest blocks"
 
 
@@ -52,6 +53,16 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     if not pairs and noise.is_impulsive:
         return replace(noise, rest_std=_beside_impulses(frames))
     return noise
+
+
+def at_most(noisy: Volume | Sequence[Volume], noise: Noise) -> Noise:
+    """More noise than images without an empty block can hold: the fine structure of their middling blocks.
+
+    `noise` is what was measured of them, from the emptiest.
+    """
+    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
+    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
+    return noise.with_power(ordinary(block_spectra(frames, longest=(max(noise.sides),))))
 
 
 def _measured(blocks: BlockSpectra, source: str) -> Noise:
@@ -92,11 +103,7 @@ def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple
 
 
 def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:
-    counts = multiplicity(blocks.sides)
-    variance = float((floor.spectrum * counts).sum() / counts.sum())
-    spectrum = floor.spectrum / variance
-    if spectrum.size > 1:
-        spectrum.flat[0] = spectrum.flat[1]  # the mean of a block says nothing of noise
+    variance, spectrum = level_and_shape(floor.spectrum, blocks.sides)
     levels = floor.levels * variance
     read, gain = _line(blocks.means, levels) if floor.cause == "signal" else (0.0, 0.0)
     place = _surface(blocks.centres, levels) if floor.cause == "place" else ()

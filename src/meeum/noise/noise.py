@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from meeum.noise.blocks import multiplicity
 from meeum.noise.clipping import left_by
 from meeum.volume import Region
 
@@ -112,6 +113,11 @@ class Noise:
         place = tuple(side // 2 + distance * (a == axis) for a, side in enumerate(self.sides))
         return float(self.correlation()[place])
 
+    def with_power(self, power: Array) -> Noise:
+        """The same with another power per frequency (*half), data units squared, and the level that goes with it."""
+        variance, spectrum = level_and_shape(power, self.sides)
+        return replace(self, std=float(np.sqrt(variance)), spectrum=spectrum)
+
     def levels(self, values: Array, region: Region, shape: Ints) -> Array:
         """Standard deviation per voxel, data units, of `values` read from `region` of a frame of `shape`.
 
@@ -149,6 +155,16 @@ class Noise:
         result[tuple(outer)] = centred[tuple(inner)]
         power = np.maximum(scipy.fft.rfftn(scipy.fft.ifftshift(result)).real, 0)
         return np.asarray(power / scipy.fft.irfftn(power, s=shape, axes=_all(shape)).flat[0])
+
+
+def level_and_shape(power: Array, sides: Ints) -> tuple[float, Array]:
+    """Variance and spectrum of mean 1 from power per frequency (*half): the mean of a block says nothing of noise."""
+    counts = multiplicity(sides)
+    variance = float((power * counts).sum() / counts.sum())
+    spectrum = power / variance
+    if spectrum.size > 1:
+        spectrum.flat[0] = spectrum.flat[1]
+    return variance, spectrum
 
 
 def place_terms(centres: Array) -> Array:

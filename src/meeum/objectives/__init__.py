@@ -5,7 +5,7 @@ from collections.abc import Callable
 from meeum.objectives.masked import masked, plan_masking
 from meeum.objectives.neighbours import neighbours
 from meeum.objectives.objective import Network, Objective, Subject
-from meeum.objectives.recorrupted import error_left, recorrupted, sure
+from meeum.objectives.recorrupted import Answer, answer, error_left, recorrupted, sure
 from meeum.objectives.thinning import thinning
 from meeum.settings import Settings
 
@@ -18,4 +18,15 @@ OBJECTIVES: dict[str, Callable[[Settings, Subject], Objective]] = {
 }
 NEEDS_NOISE = ("recorrupted", "sure", "thinning", "auto")
 
-__all__ = ["NEEDS_NOISE", "OBJECTIVES", "Network", "Objective", "Subject", "error_left", "masked", "plan_masking"]
+__all__ = [
+    "NEEDS_NOISE",
+    "OBJECTIVES",
+    "Answer",
+    "Network",
+    "Objective",
+    "Subject",
+    "answer",
+    "error_left",
+    "masked",
+    "plan_masking",
+]

@@ -16,6 +16,8 @@ from meeum.settings import Settings
 
 BANK_BYTES = 2**26  # of noise drawn beforehand
 
+Answer = Callable[[Network, Batch, torch.Generator], tuple[Tensor, Tensor, Tensor]]
+
 
 def recorrupted(settings: Settings, subject: Subject) -> Objective:
     """Recorrupted-to-recorrupted (Pang 2021): from y + alpha z predict y - z / alpha, z drawn like the noise.
@@ -60,14 +62,25 @@ def error_left(settings: Settings, subject: Subject) -> Objective:
     return share
 
 
-def _stein(settings: Settings, subject: Subject, name: str) -> Objective:
-    """The terms of Stein's risk for each voxel (B, *S), without the noise's variance."""
+def answer(settings: Settings, subject: Subject, name: str = "the answer to noise") -> Answer:
+    """What a network makes of a batch, noise z (B, *S) drawn for it, and what becomes of z: (f(y + h z) - f(y)) / h."""
     draw, step = _drawing(settings, subject, name), 0.1
 
-    def terms(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+    def answers(network: Network, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         noise = draw(batch, generator)
         plain, moved = network(torch.cat([batch.image, batch.image + step * noise])[:, None])[:, 0].float().chunk(2)
-        return (plain - batch.image) ** 2 + 2 * noise * (moved - plain) / step
+        return plain, noise, (moved - plain) / step
+
+    return answers
+
+
+def _stein(settings: Settings, subject: Subject, name: str) -> Objective:
+    """The terms of Stein's risk for each voxel (B, *S), without the noise's variance."""
+    ask = answer(settings, subject, name)
+
+    def terms(network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
+        plain, noise, answered = ask(network, batch, generator)
+        return (plain - batch.image) ** 2 + 2 * noise * answered
 
     return terms
 

@@ -191,8 +191,8 @@ def beyond(image, made):
 
 def table(rows):
     """Each number the mean over seeds; where a bound does not hold for one of them, in bold."""
-    head = "| phantom, noise | PSNR, dB | " + " | ".join(heading for heading, _, _ in BOUNDS.values())
-    text = head + " | all hold |\n|" + "---|" * (len(BOUNDS) + 3) + "\n"
+    head = "| phantom, noise | minutes | PSNR, dB | " + " | ".join(heading for heading, _, _ in BOUNDS.values())
+    text = head + " | all hold |\n|" + "---|" * (len(BOUNDS) + 4) + "\n"
     more = (
         "| phantom, noise | range / truth's | background against truth, RI | cells against truth, RI "
         "| the same edges of the noisy image, %, plane and z |\n|" + "---|" * 5 + "\n"
@@ -203,11 +203,8 @@ def table(rows):
             text += judged(case, same)
             more += further(case, same)
     first = rows[0]
-    minutes, seeds = ({row[key] for row in rows} for key in ("minutes", "seed"))
-    caption = (
-        f"{'x'.join(map(str, first['shape']))} voxels, {', '.join(f'{m:g}' for m in sorted(minutes))} minutes of "
-        f"training, {len(seeds)} seed(s) ({first['machine']}).\n\n"
-    )
+    seeds = len({row["seed"] for row in rows})
+    caption = f"{'x'.join(map(str, first['shape']))} voxels, {seeds} seed(s) ({first['machine']}).\n\n"
     return caption + text + "\nBefore -> after:\n\n" + more
 
 
@@ -220,7 +217,8 @@ def judged(case, rows):
         text = form.format(np.mean(numbers))
         cells.append(text if good else f"**{text}**")
     before, after = np.mean([row["psnr"] for row in rows], axis=0)
-    return f"| {case} | {before:.2f} -> {after:.2f} | {' | '.join(cells)} | {'yes' if fine else 'no'} |\n"
+    minutes = ", ".join(f"{m:g}" for m in sorted({row["minutes"] for row in rows}))
+    return f"| {case} | {minutes} | {before:.2f} -> {after:.2f} | {' | '.join(cells)} | {'yes' if fine else 'no'} |\n"
 
 
 def further(case, rows):

@@ -116,7 +116,7 @@ def test_a_first_training_tells_when_noise_beside_a_clip_is_answered_the_wrong_w
 
         return turn(running.state, running.pool, running.settings.training, running.objective, ask)
 
-    assert [after(step) for step in (5, 25, 120)] == [15, 45, None]
+    assert [after(step) for step in (5, 25, 120)] == [10, 30, None]
 
 
 def test_a_clipped_image_is_trained_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ first training tells after how many steps it turns, and the one that counts take
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -32,13 +31,12 @@ from meeum.training import State
 Asking = Callable[[Batch, torch.Generator], tuple[Tensor, Tensor, Tensor]]  # an `Answer` of one network
 
 STEPS, ROUNDS = 80, 10  # between two looks at what the network answers, and how many
-LONGEST = 1 / 3  # of the time for training: then it ends earlier
 SHELLS = np.array([0.06, 0.10, 0.14, 0.18, 0.22, 0.26, 0.30, 0.35, 0.40, 0.50])  # cycles per voxel, between two shells
 BATCHES, FEWER, PATCHES = 12, 4, 4  # that are looked at: for a spectrum, for one number; patches of each
 LOOK = 100  # steps between two looks at whether a network has turned
 TRIED = 1500  # steps at most
-LATER = 1.5  # times as many steps does a training take for that whose learning rate falls by then
 CLIPPED = 0.8  # of the full level: less where values were cut off
+ERROR = 0.1  # answer that may be error left, not noise: what a network makes of noise that it was trained with
 STRUCTURE = 0.4  # answer from which a shell holds mostly structure: it follows the next finer one
 LONG = 0.18  # cycles per voxel below which structure is everywhere: shells follow the next finer one, too
 
@@ -54,28 +52,28 @@ def lowered(
 
     `asked` makes the objective and the question what becomes of noise, both for some noise; `settings.steps` in all.
     """
-    steps, began = training.settled(settings.steps, "steps"), time.monotonic()
+    steps = training.settled(settings.steps, "steps")
     found, factors = noise, np.ones(len(SHELLS) + 1)
-    while state.step < steps and time.monotonic() - began < LONGEST * 60 * settings.minutes:
+    while state.step < steps:
         objective, ask = asked(found)
         here = replace(pool, levels=tuple(level * (found.std / noise.std) for level in pool.levels))
         _train(state, here, objective, settings, STEPS)
         answers = _answers(partial(ask, state.average), here, settings.seed)
-        factors = _followed(factors * borne_out(answers, settings.alpha), answers)
+        factors = _followed(factors * borne_out(answers - ERROR, settings.alpha), answers)
         found = noise.with_power(noise.std**2 * noise.spectrum * factors[_shells(noise.sides)])
     return replace(found, source=LOWERED)
 
 
 def turn(state: State, pool: Pool, settings: TrainingSettings, objective: Objective, ask: Answer) -> int | None:
-    """Steps of a whole training after which noise is answered the wrong way round where clipping has lowered its level.
+    """Steps of a training from `state` on after which noise is answered the wrong way round where it was clipped.
 
-    Found by training from `state` on; None if `TRIED` steps, or all that are planned, are not enough for that.
+    None if `TRIED` steps, or all that are planned, are not enough for that.
     """
     steps = min(training.settled(settings.steps, "steps"), TRIED)
     while state.step + LOOK <= steps:
         _train(state, pool, objective, settings, LOOK)
         if _beside_the_clip(partial(ask, state.average), pool, settings.seed) < 0:
-            return round(LATER * state.step)
+            return state.step
     return None
 
 

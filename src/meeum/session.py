@@ -100,15 +100,16 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
 
 def lowered(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
     """What a first training for recorrupted-to-recorrupted bears out of `noise`, more than there can be."""
-    steps = min(answers.STEPS * answers.ROUNDS, settings.training.steps or math.inf)
-    able = fine(settings.changed("training", steps=int(steps)), noise)  # to answer at all frequencies
+    able = fine(settings, noise)  # to answer at all frequencies
     first = _assembled(volumes, able, measure(volumes), noise)
 
     def asked(found: Noise) -> tuple[Objective, Answer]:
         subject = _subject(volumes, replace(first.model, noise=found))
         return OBJECTIVES["recorrupted"](first.settings, subject), answer(first.settings, subject)
 
-    return answers.lowered(noise, first.state, first.pool, first.settings.training, asked)
+    steps = min(first.settings.training.steps or math.inf, answers.STEPS * answers.ROUNDS)
+    chosen = first.settings.changed("training", steps=int(steps)).training
+    return answers.lowered(noise, first.state, first.pool, chosen, asked)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:

@@ -73,7 +73,7 @@ def _no_empty_region(two: bool) -> str:
         return "The differences hold fine structure: they may not show the same field, or it moved."
     return (
         "No region is empty: what was taken for noise may still be signal, and the noise weaker than stated. A second "
-        "recording of the same field (--repeat) would tell."
+        "recording of the same field (--repeat) would tell; `meeum denoise` takes what a first training bears out."
     )
 
 

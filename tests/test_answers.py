@@ -1,4 +1,4 @@
-"""The noise of images without an empty block: begun with too much, lowered to what a network bears out."""
+"""Answers to added noise: a guessed level is lowered to what a network bears out; training on clipped images ends."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_at_most_is_more_than_what_the_emptiest_blocks_hold() -> None:
     assert most.std > 1.5 * noise.std > 1.5 * 4e-4
 
 
-def test_a_crowded_field_is_prepared_with_noise_that_was_lowered_and_kept(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_crowded_field_is_prepared_with_noise_that_was_lowered() -> None:
     volume = crowded()
     running = session.prepare([volume], chosen("training.objective=auto", "training.steps=400"))
     noise = running.model.noise

@@ -141,10 +141,7 @@ def _check_model(job: Job, model: Model) -> None:
 
 
 def _train(job: Job) -> Generator[Event, None, Model | None]:
-    yield Event(
-        "prepare",
-        text="measuring the noise of the image, by a first training if need be, and the speed of this machine",
-    )
+    yield Event("prepare", text="measuring noise and the speed of this machine (some images take a first training)")
     running = _session(job)
     settings = running.settings
     _check_model(job, running.model)

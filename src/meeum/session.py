@@ -60,22 +60,25 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
     _refuse_mixed(volumes)
     _refuse_unknown(settings)
     device(settings)
-    normalisation = measure(volumes)
     patient = settings.training.patience is not None
     needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing or patient
-    if noise is None and needed:
-        noise = measure_noise(volumes)
-        if noise.source == ROUGH and settings.training.objective in ("auto", "recorrupted"):
-            noise = lowered(volumes, settings, at_most(volumes, noise))
-    running = _assembled(volumes, settings, normalisation, noise)
+    noise = noise or (noise_of(volumes, settings) if needed else None)
+    running = _assembled(volumes, settings, noise)
     if noise is None or noise.clip is None or running.settings.training.objective != "recorrupted":
         return running
     return running if settings.training.steps else _ended_in_time(volumes, settings, running)
 
 
-def _assembled(
-    volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation, noise: Noise | None
-) -> Session:
+def noise_of(volumes: Sequence[Volume], settings: Settings) -> Noise:
+    """As measured; where no block is empty and that is a guess, what a first training bears out of more than that."""
+    noise = measure_noise(volumes)
+    if noise.source != ROUGH or settings.training.objective not in ("auto", "recorrupted"):
+        return noise
+    return lowered(volumes, settings, at_most(volumes, noise))
+
+
+def _assembled(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
+    normalisation = measure(volumes)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation, noise)
@@ -85,8 +88,7 @@ def _assembled(
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     error = _error(volumes, model)
     settings = pace.plan_steps(state, pool, objective, settings, error=error)
-    model = replace(model, settings=settings)
-    return Session(model, state, pool, objective, error)
+    return Session(replace(model, settings=settings), state, pool, objective, error)
 
 
 def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Session) -> Session:
@@ -94,14 +96,13 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
     ask = answer(running.settings, _subject(volumes, running.model))
     most = answers.turn(running.state, running.pool, running.settings.training, running.objective, ask)
     wanted = settings.changed("training", steps=most or running.settings.training.steps)
-    again = _assembled(volumes, wanted, running.model.normalisation, running.model.noise)
+    again = _assembled(volumes, wanted, running.model.noise)
     return replace(again, most_steps=most)
 
 
 def lowered(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
     """What a first training for recorrupted-to-recorrupted bears out of `noise`, more than there can be."""
-    able = fine(settings, noise)  # to answer at all frequencies
-    first = _assembled(volumes, able, measure(volumes), noise)
+    first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
 
     def asked(found: Noise) -> tuple[Objective, Answer]:
         subject = _subject(volumes, replace(first.model, noise=found))

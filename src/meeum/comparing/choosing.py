@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meeum import api, patches, results, session
+from meeum import patches, results, session
 from meeum.auditing import Losses
 from meeum.auditing.risk import doubt, obstacle
 from meeum.auditing.table import UNITS
@@ -44,7 +44,7 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
     """
     began = time.monotonic()
     volume = results.as_trained_on(volume, base)
-    noise = api.measure_noise(volume)
+    noise = session.noise_of([volume], base)
     scene = Scene(volume.name, volume.spatial_shape, patches.measure([volume]), noise)
     wanted, skipped = _candidates(grid.expand(base, scene, preset="objectives", given=given), noise)
     most = len(wanted) if base.training.steps else max(2, int(SHARE * base.training.minutes * 60 / LEAST))

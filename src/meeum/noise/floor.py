@@ -137,7 +137,7 @@ def _spectrum(
         spectrum = _completed(known, np.minimum(known, least), free)
         return spectrum, free, _doubt(spectrum, least, free, blocks.sides)
     doubt = _doubt(_completed(known, least, free), least, free, blocks.sides)
-    return _completed(np.where(free, known, least), least, free | _finer_than(FINER, blocks.sides)), free, doubt
+    return _completed(np.where(free, known, least), least, free | (cycles(blocks.sides) > FINER)), free, doubt
 
 
 def _completed(known: Array, most: Array, where: NDArray[np.bool_]) -> Array:
@@ -149,12 +149,12 @@ def _doubt(spectrum: Array, least: Array, free: NDArray[np.bool_], sides: Ints) 
     """Energy at fine frequencies that even the emptiest blocks hold and the spectrum leaves out, as a share of it."""
     energy = spectrum * multiplicity(sides)
     left = np.maximum(least / np.maximum(spectrum, 1e-300) - 1, 0) * energy
-    return float(left[_finer_than(FINE, sides) & ~free].sum() / energy.sum())
+    return float(left[(cycles(sides) > FINE) & ~free].sum() / energy.sum())
 
 
 def detail_over(spectrum: Array, blocks: BlockSpectra) -> float:
     """Mean power of the blocks over a spectrum (*half) of noise, geometric mean over fine frequencies."""
-    fine = _finer_than(FINER, blocks.sides)
+    fine = cycles(blocks.sides) > FINER
     if not fine.any():
         return 1.0
     ratio = blocks.power.mean(axis=0, dtype=np.float64)[fine] / np.maximum(spectrum[fine], 1e-300)
@@ -163,28 +163,26 @@ def detail_over(spectrum: Array, blocks: BlockSpectra) -> float:
 
 def _is_signal(energy: Array, evidence: float, sides: Ints) -> bool:
     """Whether much of what blocks share is long waves: structure that all of them hold, unless all is noise."""
-    coarse = ~_finer_than(COARSE, sides)
+    coarse = ~(cycles(sides) > COARSE)
     return bool(evidence < ALL_NOISE and energy[coarse].sum() > LONG * energy.sum())
 
 
 def _rough(blocks: BlockSpectra, doubt: float) -> Floor:
     """The finest structure of the emptiest blocks, and what it leads one to expect at coarser frequencies."""
     least = np.quantile(blocks.power, LEAST_SIGNAL, axis=0) / _law(blocks.sides).least
-    fine = _finer_than(FINER, blocks.sides)
+    fine = cycles(blocks.sides) > FINER
     return Floor(np.ones(len(blocks.means)), "nothing", _completed(least, least, fine), fine, 0.0, doubt)
 
 
 def ordinary(blocks: BlockSpectra) -> Array:
-    """The fine structure of the middling blocks (*half) and what it leads one to expect: more noise than there can be,
-    where none is empty.
-    """
+    """The same of the middling blocks (*half): more noise than there can be, where none is empty."""
     middling = np.median(blocks.power, axis=0) / _law(blocks.sides).median
-    return _completed(middling, middling, _finer_than(FINE, blocks.sides))
+    return _completed(middling, middling, cycles(blocks.sides) > FINE)
 
 
 def _flat_level(even: Array, least: Array, sides: Ints, *, cause: str) -> float:
     """Level of white noise; where levels were fitted to a cause, their scatter is not chance alone."""
-    finest = _finer_than(FINEST, sides)
+    finest = cycles(sides) > FINEST
     if cause != "nothing":
         return float(least[finest].mean())
     return emptiest(even[:, finest].mean(axis=1, dtype=np.float64), chance(sides, finest))
@@ -200,11 +198,6 @@ def _is_flat(spectrum: Array, free: Array, blocks: BlockSpectra) -> bool:
         return False
     chance = _law(blocks.sides).roughness * np.sqrt(2 * CALIBRATION / len(blocks.means))  # blocks overlap
     return bool(np.std(np.log(spectrum[free])) < 0.15 + 2 * chance)
-
-
-def _finer_than(limit: float, sides: Ints) -> NDArray[np.bool_]:
-    """Frequencies (*half) above `limit`, cycles per voxel."""
-    return np.asarray(cycles(sides) > limit)
 
 
 def cells_of(power: Array) -> Array:

@@ -34,8 +34,8 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     level comes from small blocks beside them. `evidence` and `doubt` tell how well that worked. MeeumError if no block
     of the image was measured throughout.
     """
-    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
-    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
+    volumes = _list(noisy)
+    frames = _frames(volumes)
     pairs, source = _pairs(volumes, repeat)
     blocks = block_spectra(
         [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
@@ -60,9 +60,16 @@ def at_most(noisy: Volume | Sequence[Volume], noise: Noise) -> Noise:
 
     `noise` is what was measured of them, from the emptiest.
     """
-    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
-    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
-    return noise.with_power(ordinary(block_spectra(frames, longest=(max(noise.sides),))))
+    blocks = block_spectra(_frames(_list(noisy)), longest=(max(noise.sides),))
+    return noise.with_power(ordinary(blocks))
+
+
+def _list(noisy: Volume | Sequence[Volume]) -> list[Volume]:
+    return [noisy] if isinstance(noisy, Volume) else list(noisy)
+
+
+def _frames(volumes: Sequence[Volume]) -> list[Volume]:
+    return [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
 
 
 def _measured(blocks: BlockSpectra, source: str) -> Noise:

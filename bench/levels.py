@@ -4,8 +4,8 @@
     python bench/levels.py --data ../shared/data --trained even70 "optical-0.0004, 9 cells"     # slow: a first training
     python bench/levels.py --table bench-levels.jsonl --keep        # into docs/benchmarks.md
 
-Phantoms with empty regions (2 cells) and without (9), and public sets whose noise is known from a reference. Where no block is empty,
-`--trained` adds what a first training bears out of the level, as `meeum denoise` takes it.
+Phantoms with empty regions (2 cells) and without (9), and public sets whose noise is known from a reference. Where no
+block is empty, `--trained` adds what a first training bears out of the level, as `meeum denoise` takes it.
 """
 
 from pathlib import Path
@@ -38,9 +38,7 @@ def main():
 def parse():
     parser = options(__doc__, "levels", "benchmarks.md")
     parser.add_argument("--data", type=Path, help="folder that holds bsd/, hl60/, fdtd/; phantoms alone without")
-    parser.add_argument(
-        "--trained", nargs="+", default=[], help="cases for which to run a first training, and no other"
-    )
+    parser.add_argument("--trained", nargs="+", default=[], help="cases to run a first training for, and no others")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the phantoms")
     return parser.parse_args()
 
@@ -92,8 +90,8 @@ def table(rows):
         "| level after a first training |\n|---|---|---|---|---|---|\n"
     )
     for case in [*PHANTOMS, *SETS]:
-        own = [row for row in rows if row["case"] == case and not row.get("trained")]
-        trained = [row["level"] for row in rows if row["case"] == case and row.get("trained")]
+        own = [row for row in rows if row["case"] == case and not row["trained"]]
+        trained = [row["level"] for row in rows if row["case"] == case and row["trained"]]
         if own:
             level, misplaced, stated = (
                 np.array([row[key] for row in own]) for key in ("level", "misplaced", "uncertainty")

@@ -1,11 +1,11 @@
 """What a network answers to noise added to its input: the wrong way round, where it was trained with too much of it.
 
 A network trained with noise of power M answers noise of power N, where it knows of no structure, by
-(N - M) / (N + alpha² M). Where no block of an image is empty and its noise is a guess, a first training starts with
-more noise than there can be, and every so often what was answered the wrong way round is lowered by as much, frequency
-by frequency; what is left is the noise and the detail that the network cannot predict. Where values were cut off, no
-level is right, since noise has lost one side there, and the longer a network is trained the more it makes of that: a
-first training tells after how many steps it turns, and the one that counts takes no more.
+(N - M) / (N + alpha² M). Where no block of an image is empty, what the emptiest hold is noise and detail. So in a first
+training, every so often, what was answered the wrong way round is lowered by as much, frequency by frequency; what is
+left is the noise and the detail that the network cannot predict. Where values were cut off, no level is right, since
+noise has lost one side there, and the longer a network is trained the more it makes of that: a first training tells
+after how many steps it turns, and the one that counts takes no more.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def lowered(
     settings: TrainingSettings,
     asked: Callable[[Noise], tuple[Objective, Answer]],
 ) -> Noise:
-    """From `noise`, more than there can be, to what a training from `state` on `pool` bears out.
+    """As much of `noise`, which may be too much, as a training from `state` on `pool` bears out.
 
     `asked` makes the objective and the question what becomes of noise, both for some noise; `settings.steps` in all.
     """

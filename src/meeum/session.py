@@ -14,7 +14,7 @@ from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
-from meeum.noise.measure import ROUGH, at_most
+from meeum.noise.measure import ROUGH
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, Subject, answer, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
 from meeum.routing import fine, route
@@ -70,11 +70,11 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
 
 
 def noise_of(volumes: Sequence[Volume], settings: Settings) -> Noise:
-    """As measured; where no block is empty and that is a guess, what a first training bears out of more than that."""
+    """As measured; where no block is empty and that is a guess, as much of it as a first training bears out."""
     noise = measure_noise(volumes)
     if noise.source != ROUGH or settings.training.objective not in ("auto", "recorrupted"):
         return noise
-    return lowered(volumes, settings, at_most(volumes, noise))
+    return lowered(volumes, settings, noise)
 
 
 def _assembled(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
@@ -101,7 +101,7 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
 
 
 def lowered(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
-    """What a first training for recorrupted-to-recorrupted bears out of `noise`, more than there can be."""
+    """As much of `noise`, which may be too much, as a first training for recorrupted-to-recorrupted bears out."""
     first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
 
     def asked(found: Noise) -> tuple[Objective, Answer]:

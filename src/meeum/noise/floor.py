@@ -174,12 +174,6 @@ def _rough(blocks: BlockSpectra, doubt: float) -> Floor:
     return Floor(np.ones(len(blocks.means)), "nothing", _completed(least, least, fine), fine, 0.0, doubt)
 
 
-def ordinary(blocks: BlockSpectra) -> Array:
-    """The same of the middling blocks (*half): more noise than there can be, where none is empty."""
-    middling = np.median(blocks.power, axis=0) / _law(blocks.sides).median
-    return _completed(middling, middling, cycles(blocks.sides) > FINE)
-
-
 def _flat_level(even: Array, least: Array, sides: Ints, *, cause: str) -> float:
     """Level of white noise; where levels were fitted to a cause, their scatter is not chance alone."""
     finest = cycles(sides) > FINEST

@@ -10,7 +10,7 @@ import numpy as np
 from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
 from meeum.noise.clipping import CLIPPED, MORE, SIDE
-from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor, ordinary
+from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor
 from meeum.noise.impulses import without_impulses
 from meeum.noise.noise import Array, Noise, level_and_shape, place_terms
 from meeum.volume import Volume, difference
@@ -22,7 +22,7 @@ REPEATS = "repeats of the same field"
 TIMES = "differences between time points"
 EMPTY = "the emptiest blocks and the frequencies without signal"
 ROUGH = "the fine structure of the emptiest blocks: no block is empty, so this may be signal"
-LOWERED = "what a network trained with too much noise answered the wrong way round: no block is empty"
+LOWERED = "the fine structure of the emptiest blocks, lowered by a first training: no block is empty"
 UNCLIPPED = "small blocks that clipping left alone, and the correlation in the emptiest blocks"
 
 
@@ -34,8 +34,8 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     level comes from small blocks beside them. `evidence` and `doubt` tell how well that worked. MeeumError if no block
     of the image was measured throughout.
     """
-    volumes = _list(noisy)
-    frames = _frames(volumes)
+    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
+    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
     pairs, source = _pairs(volumes, repeat)
     blocks = block_spectra(
         [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
@@ -53,23 +53,6 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     if not pairs and noise.is_impulsive:
         return replace(noise, rest_std=_beside_impulses(frames))
     return noise
-
-
-def at_most(noisy: Volume | Sequence[Volume], noise: Noise) -> Noise:
-    """More noise than images without an empty block can hold: the fine structure of their middling blocks.
-
-    `noise` is what was measured of them, from the emptiest.
-    """
-    blocks = block_spectra(_frames(_list(noisy)), longest=(max(noise.sides),))
-    return noise.with_power(ordinary(blocks))
-
-
-def _list(noisy: Volume | Sequence[Volume]) -> list[Volume]:
-    return [noisy] if isinstance(noisy, Volume) else list(noisy)
-
-
-def _frames(volumes: Sequence[Volume]) -> list[Volume]:
-    return [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
 
 
 def _measured(blocks: BlockSpectra, source: str) -> Noise:

@@ -65,7 +65,8 @@ def test_too_much_is_lowered_and_no_more_than_that(assumed: float, low: float, h
 
 def test_a_crowded_field_is_prepared_with_noise_that_was_lowered() -> None:
     volume = crowded()
-    running = session.prepare([volume], chosen("training.objective=auto", "training.steps=400"))
+    words = ("training.objective=auto", "training.steps=400", "network.network=shuffle")
+    running = session.prepare([volume], chosen(*words))
     noise, guess = running.model.noise, measure(volume)
     assert noise is not None and noise.source == LOWERED and guess.source == ROUGH
     assert 4e-4 < noise.std < 0.9 * guess.std

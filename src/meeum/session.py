@@ -71,6 +71,7 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
 
 def noise_of(volumes: Sequence[Volume], settings: Settings) -> Noise:
     """As measured; where no block is empty and that is a guess, as much of it as a first training bears out."""
+    measure(volumes)  # refuses what is constant or no number, in words that say so
     noise = measure_noise(volumes)
     if noise.source != ROUGH or settings.training.objective not in ("auto", "recorrupted"):
         return noise

@@ -10,8 +10,9 @@ import pytest
 from command import Outcome, call
 from PIL import Image
 
-from meeum import io, phantom
+from meeum import answers, io, phantom
 from meeum.noise import Noise, measure
+from meeum.noise.measure import TRAINED
 from meeum.phantom import PhantomSettings
 from meeum.report.spectra import autocorrelation, write_pictures
 from meeum.survey import survey
@@ -66,6 +67,16 @@ def test_json_on_standard_output_and_a_repeat(here: Path) -> None:
     assert told["noise"]["source"] == "repeats of the same field"
     flat = json.loads(done(call("noise", "cell.TCF", "--projection", "max", "--json", "-")).out)
     assert (flat["axes"], flat["shape"], len(flat["smallest_footprint"])) == ("YX", [48, 48], 2)
+
+
+def test_a_first_training_is_had_where_the_level_is_uncertain(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "ROUNDS", 1)
+    io.write(phantom.make((12, 48, 48), settings=PhantomSettings(noise_std=2e-4)).noisy, here / "weak.TCF")
+    told = json.loads(done(call("noise", "weak.TCF", "--trained", "--json", "-")).out)
+    assert told["noise"]["source"] == TRAINED
+    assert "first training" in told["advice"]
+    refused = call("noise", "weak.TCF", "--trained", "--repeat", "again.TCF")
+    assert (refused.code, "not both" in refused.err) == (2, True)
 
 
 def test_no_data(here: Path) -> None:

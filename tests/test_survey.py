@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from meeum import api, phantom, survey
 from meeum.errors import UsageError
 from meeum.noise import measure
 from meeum.noise.findings import box, number, percent
+from meeum.noise.measure import TRAINED
 from meeum.noise.share import predictable_share
 from meeum.phantom import PhantomSettings
 from meeum.volume import Volume, maximum_projection
@@ -62,8 +64,10 @@ def test_numbers_are_those_of_measure(white, rng):
     assert white.values.count == np.prod(SHAPE)
     assert white.values.minimum == volume.read().min()
     other = index(8e-4 * rng.standard_normal(SHAPE))
-    assert survey.survey(volume, other).noise.std == api.measure_noise(volume, other).std
-    assert survey.survey(volume, other).noise.source == "repeats of the same field"
+    known = api.measure_noise(volume, other)
+    assert survey.survey(volume, known).noise is known
+    assert known.std != measure(volume).std
+    assert known.source == "repeats of the same field"
 
 
 def test_correlated_noise_says_what_a_blind_spot_leaves(rng):
@@ -131,7 +135,10 @@ def test_doubt_is_said(rng):
     again = made.noisy.with_data(
         phantom.make((16, 64, 64), seed=0, settings=PhantomSettings(noise_std=3e-4)).noisy.data
     )
-    known = survey.survey(made.noisy, again)
+    trained = survey.survey(made.noisy, replace(found.noise, source=TRAINED, uncertainty=0.1))
+    assert trained.reliability == "fair"
+    assert any("first training bore out" in sentence for sentence in trained.untold)
+    known = survey.survey(made.noisy, measure(made.noisy, repeat=again))
     assert known.reliability != "poor"
     assert not any("may still be signal" in sentence for sentence in known.untold)
 
@@ -190,4 +197,10 @@ def test_words():
 
 def test_a_repeat_of_another_shape_is_refused(rng):
     with pytest.raises(UsageError, match="must have the shape of the image"):
-        survey.survey(index(rng.standard_normal(SHAPE)), index(rng.standard_normal((8, 64, 64))))
+        api.measure_noise(index(rng.standard_normal(SHAPE)), index(rng.standard_normal((8, 64, 64))))
+
+
+def test_a_repeat_and_a_first_training_are_not_both_asked_for(rng):
+    volume = index(rng.standard_normal(SHAPE))
+    with pytest.raises(UsageError, match="not both"):
+        api.measure_noise(volume, volume, trained=True)

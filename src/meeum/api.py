@@ -49,12 +49,15 @@ def read_chosen(path: str | Path, chosen: InputSettings) -> Volume:
     )
 
 
-def measure_noise(noisy: Volume, repeat: Volume | None = None) -> Noise:
+def measure_noise(noisy: Volume, repeat: Volume | None = None, *, trained: bool = False) -> Noise:
     """Level, spectrum and dependences of an image's noise, from nothing but the image, or better from a `repeat` too.
 
-    A repeat is a second recording of the same field.
+    A repeat is a second recording of the same field. Without one, `trained` lets a first training of about a minute
+    set right what is uncertain, as `denoise` does; UsageError with one.
     """
-    return measure(noisy, repeat=repeat)
+    if trained and repeat is not None:
+        raise UsageError("noise: give a repeat or ask for a first training, not both; a repeat tells more")
+    return session.noise_of([noisy], assumed(noisy.spatial_shape)) if trained else measure(noisy, repeat=repeat)
 
 
 def train(

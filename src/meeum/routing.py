@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meeum.noise import Noise
-from meeum.noise.measure import LOWERED
+from meeum.noise.measure import TRAINED
 from meeum.noise.noise import FEW
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
@@ -138,6 +138,6 @@ def _sentence(noise: Noise, directions: str) -> str:
 
 
 def _known(noise: Noise) -> str:
-    if noise.source == LOWERED:
-        return "as no region is empty, its level is what a first training bore out"
+    if noise.source == TRAINED:
+        return "its level is what a first training bore out"
     return f"its level is known to {noise.uncertainty:.0%}"

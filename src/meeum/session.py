@@ -14,7 +14,7 @@ from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
-from meeum.noise.measure import ROUGH
+from meeum.noise.measure import is_uncertain
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, Subject, answer, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
 from meeum.routing import fine, route
@@ -70,12 +70,12 @@ def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | Non
 
 
 def noise_of(volumes: Sequence[Volume], settings: Settings) -> Noise:
-    """As measured; where no block is empty and that is a guess, as much of it as a first training bears out."""
+    """As measured; where that is uncertain, what a first training bears out."""
     measure(volumes)  # refuses what is constant or no number, in words that say so
     noise = measure_noise(volumes)
-    if noise.source != ROUGH or settings.training.objective not in ("auto", "recorrupted"):
+    if settings.training.objective not in ("auto", "recorrupted") or not is_uncertain(noise):
         return noise
-    return lowered(volumes, settings, noise)
+    return borne_out(volumes, settings, noise)
 
 
 def _assembled(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
@@ -101,17 +101,19 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
     return replace(again, most_steps=most)
 
 
-def lowered(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
-    """As much of `noise`, which may be too much, as a first training for recorrupted-to-recorrupted bears out."""
+def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
+    """What a first training for recorrupted-to-recorrupted, which begins with `noise`, bears out, if time is enough."""
     first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
+    planned = first.settings.training.steps or answers.RIPE
+    if planned < answers.RIPE:
+        return noise
 
     def asked(found: Noise) -> tuple[Objective, Answer]:
         subject = _subject(volumes, replace(first.model, noise=found))
         return OBJECTIVES["recorrupted"](first.settings, subject), answer(first.settings, subject)
 
-    steps = min(first.settings.training.steps or math.inf, answers.STEPS * answers.ROUNDS)
-    chosen = first.settings.changed("training", steps=int(steps)).training
-    return answers.lowered(noise, first.state, first.pool, chosen, asked)
+    chosen = first.settings.changed("training", steps=min(planned, answers.STEPS * answers.ROUNDS)).training
+    return answers.borne_out(noise, first.state, first.pool, chosen, asked)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:

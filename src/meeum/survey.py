@@ -95,9 +95,9 @@ class Survey:
         }
 
 
-def survey(volume: Volume, repeat: Volume | None = None) -> Survey:
-    """Measure the noise of an image, describe its values and patterns, and say in words what follows."""
-    noise = measure(volume, repeat=repeat)
+def survey(volume: Volume, noise: Noise | None = None) -> Survey:
+    """Measure the noise of an image (unless given), describe its values and patterns, and say in words what follows."""
+    noise = noise or measure(volume)
     planes = _sample(volume)
     values = describe_values(np.concatenate([plane for plane, _ in planes]), medium_index=volume.medium_index)
     low, high = np.quantile(np.concatenate([means for _, means in planes]), SIGNAL)

@@ -178,10 +178,10 @@ def refuse_outputs(
 
 
 def survey_noise(
-    image: Volume, repeat: Volume | None, *, json_to: str | None, pictures: Path | None, overwrite: bool
+    image: Volume, repeat: Volume | None, noise: Noise, *, json_to: str | None, pictures: Path | None, overwrite: bool
 ) -> None:
-    """Measure, write what was asked for, then the report, or the JSON in its stead."""
-    found = survey(image, repeat)
+    """Describe, write what was asked for, then the report, or the JSON in its stead."""
+    found = survey(image, noise)
     known = measure(image) if repeat else found.noise  # `meeum denoise` knows of no repeat
     found = replace(found, advice=_advice(image, known))
     text = json.dumps(found.as_dict(), allow_nan=False, indent=1)

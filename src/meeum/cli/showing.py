@@ -31,6 +31,9 @@ def info(
 def noise(
     file: options.File,
     repeat: Annotated[Path | None, typer.Option(help="a second recording of the same field")] = None,
+    trained: Annotated[
+        bool, typer.Option("--trained", help="let a first training (about a minute) set right what is uncertain")
+    ] = False,
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
@@ -45,8 +48,9 @@ def noise(
     refuse_projection(projection)
     terminal.refuse_outputs(json_, pictures, inputs=(file, repeat), overwrite=overwrite)
     read = partial(api.read, dataset=dataset, channel=channel, projection=projection or "none", no_data=no_data)
-    other = read(repeat) if repeat else None
-    terminal.survey_noise(read(file), other, json_to=json_, pictures=pictures, overwrite=overwrite)
+    image, other = read(file), read(repeat) if repeat else None
+    known = api.measure_noise(image, other, trained=trained)
+    terminal.survey_noise(image, other, known, json_to=json_, pictures=pictures, overwrite=overwrite)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meeum.noise.floor import DOUBTFUL
-from meeum.noise.measure import REPEATS, TIMES, UNCLIPPED
+from meeum.noise.measure import REPEATS, TIMES, TRAINED, UNCLIPPED
 from meeum.noise.noise import LEAST, Noise, place_terms
 from meeum.noise.share import predictable_share, smallest_footprint
 
@@ -53,7 +53,7 @@ def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, .
     if noise.source == UNCLIPPED:
         said.append("Many values were cut off: the level is that of the noise elsewhere, the correlation that of all.")
     if noise.doubt > DOUBTFUL:
-        said.append(_no_empty_region(two))
+        said.append(_no_empty_region(noise, two))
     elif noise.evidence < WEAK_EVIDENCE and not two:
         said.append(
             f"Only {percent(noise.evidence)} of the noise could be seen free of signal; the rest was inferred from the "
@@ -63,17 +63,21 @@ def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, .
     if blocks < FEW_BLOCKS:
         separate = f"{blocks} separate block{'s' if blocks > 1 else ''} of {sides(noise)} {things(noise)}"
         said.append(f"The image is small ({separate}): chance has a part in every number.")
-    if noise.uncertainty > HARDLY or noise.doubt > DOUBTFUL:
+    if noise.uncertainty > HARDLY or (noise.doubt > DOUBTFUL and noise.source != TRAINED):
         return "poor", tuple(said)
     return "fair" if noise.uncertainty > ROUGHLY or said else "good", tuple(said)
 
 
-def _no_empty_region(two: bool) -> str:
+def _no_empty_region(noise: Noise, two: bool) -> str:
     if two:
         return "The differences hold fine structure: they may not show the same field, or it moved."
+    if noise.source == TRAINED:
+        return (
+            "No region is empty: the level is what a first training bore out, and detail it could not predict is in it."
+        )
     return (
         "No region is empty: what was taken for noise may still be signal, and the noise weaker than stated. A second "
-        "recording of the same field (--repeat) would tell; `meeum denoise` takes what a first training bears out."
+        "recording of the same field (--repeat) would tell, or a first training (--trained), as `meeum denoise` has it."
     )
 
 

@@ -16,13 +16,14 @@ from meeum.noise.noise import Array, Noise, level_and_shape, place_terms
 from meeum.volume import Volume, difference
 
 RESAMPLES = 8
+UNSURE = 0.06  # relative error of a coloured level from which a first training tells more
 ROUNDING = 1e-3  # of the noise: how far above the clip values may lie by rounding
 
 REPEATS = "repeats of the same field"
 TIMES = "differences between time points"
 EMPTY = "the emptiest blocks and the frequencies without signal"
 ROUGH = "the fine structure of the emptiest blocks: no block is empty, so this may be signal"
-LOWERED = "the fine structure of the emptiest blocks, lowered by a first training: no block is empty"
+TRAINED = "the emptiest blocks, and what a first training bears out of that"
 UNCLIPPED = "small blocks that clipping left alone, and the correlation in the emptiest blocks"
 
 
@@ -53,6 +54,11 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     if not pairs and noise.is_impulsive:
         return replace(noise, rest_std=_beside_impulses(frames))
     return noise
+
+
+def is_uncertain(noise: Noise) -> bool:
+    """Whether what was taken for noise may hold much structure, so that a first training can tell more."""
+    return noise.source == ROUGH or (noise.source == EMPTY and noise.uncertainty > UNSURE and not noise.is_white)
 
 
 def _measured(blocks: BlockSpectra, source: str) -> Noise:

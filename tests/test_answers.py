@@ -44,7 +44,7 @@ def white(std: float) -> tuple[Volume, Noise]:
     """An image of nothing but white noise of 1, and a measurement that says `std`."""
     values = np.random.default_rng(0).standard_normal((96, 96)).astype(np.float32)
     volume = Volume(values, "YX")
-    return volume, replace(measure(volume), std=std)
+    return volume, replace(measure(volume), std=std, source=ROUGH)
 
 
 @pytest.mark.parametrize("assumed", [2.0, 1.0, 0.5])
@@ -69,6 +69,13 @@ def test_a_crowded_field_is_prepared_with_the_noise_that_is_in_it() -> None:
     assert noise.uncertainty <= 0.1 < guess.uncertainty
     assert "a first training" in running.model.reason
     assert running.state.step == 0  # the first training is not part of the run
+
+
+@pytest.mark.parametrize(
+    ("planned", "if_guess", "if_not"), [(100, 0, 0), (500, 500, 0), (2000, 800, 0), (2400, 800, 800)]
+)
+def test_a_first_training_is_had_where_the_other_is_long_enough(planned: int, if_guess: int, if_not: int) -> None:
+    assert [answers.worth(planned, guess=guess) for guess in (True, False)] == [if_guess, if_not]
 
 
 def test_windows_in_which_the_least_is_let_through_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,8 @@ def test_white_noise_is_a_point() -> None:
     assert red.sum() == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
 
 
-def test_readme_commands_run(here: Path) -> None:
+def test_readme_commands_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "ROUNDS", 1)
     section = README.read_text(encoding="utf-8").split("## Know the noise")[1].split("\n## ")[0]
     (block,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
     commands = [shlex.split(line.split("#")[0]) for line in block.splitlines()]

@@ -14,7 +14,7 @@ from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
-from meeum.noise.measure import is_uncertain
+from meeum.noise.measure import ROUGH, is_uncertain
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, Subject, answer, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
 from meeum.routing import fine, route
@@ -104,15 +104,15 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
 def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
     """What a first training for recorrupted-to-recorrupted, which begins with `noise`, bears out, if time is enough."""
     first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
-    planned = first.settings.training.steps or answers.RIPE
-    if planned < answers.RIPE:
+    steps = answers.worth(first.settings.training.steps or 0, guess=noise.source == ROUGH)
+    if not steps:
         return noise
 
     def asked(found: Noise) -> tuple[Objective, Answer]:
         subject = _subject(volumes, replace(first.model, noise=found))
         return OBJECTIVES["recorrupted"](first.settings, subject), answer(first.settings, subject)
 
-    chosen = first.settings.changed("training", steps=min(planned, answers.STEPS * answers.ROUNDS)).training
+    chosen = first.settings.changed("training", steps=steps).training
     return answers.borne_out(noise, first.state, first.pool, chosen, asked)
 
 

@@ -36,6 +36,7 @@ BATCHES, PATCHES = 4, 4  # that are looked at, and patches of each
 DRAWS = 4  # of noise, for a spectrum: half of them tell where to look, half what is seen there
 WINDOW, LEAST = 16, 0.2  # voxels a side, and share of the windows in which the least is let through
 ERROR = 0.05  # answer that is error left
+ALONE = 0.2  # answer up to which a shell holds noise and hardly anything else
 STRUCTURE = 0.4  # answer from which a shell holds mostly structure: it follows the next finer one
 LONG = 0.18  # cycles per voxel below which structure is everywhere: shells follow the next finer one, too
 FINE = 0.35  # cycles per voxel above which it is rare: what was lowered too far there is raised again
@@ -44,7 +45,7 @@ DETAIL = 0.1  # answer at all frequencies at least, beyond which even noise that
 PART = 3  # a first training takes one of so many steps at most, unless noise is but a guess
 RISE = 2.0  # of a power, at most, at one look
 SETTLED = 0.03  # relative change of all shells below which no more looks are taken
-TRUSTED = 0.1  # relative error of a level that was borne out, as found on phantoms
+TRUSTED = 0.12  # relative error of a level that was borne out, as found on phantoms
 LOOK = 100  # steps between two looks at whether a network has turned
 TRIED = 1500  # steps at most
 CLIPPED = 0.8  # of the full level: less where values were cut off
@@ -56,7 +57,7 @@ def worth(planned: int, *, guess: bool) -> int:
     Noise that is but a `guess` is worth as many as there are; any other, no more than a third.
     """
     steps = min(planned, STEPS * ROUNDS)
-    return steps if planned >= (RIPE if guess else PART * steps) else 0
+    return steps if planned >= (AWAKE if guess else PART * steps) else 0
 
 
 def borne_out(
@@ -72,6 +73,7 @@ def borne_out(
     """
     steps = training.settled(settings.steps, "steps")
     found, factors, most, change = noise, np.ones(len(SHELLS) + 1), 1.0, np.full(1, np.inf)
+    answers = np.ones(len(SHELLS) + 1)
     while state.step < steps and not (state.step > RIPE and np.abs(change - 1).max() < SETTLED):
         objective, ask = asked(found)
         here = replace(pool, levels=tuple(level * (found.std / noise.std) for level in pool.levels))
@@ -85,7 +87,8 @@ def borne_out(
             noise.with_power(noise.std**2 * noise.spectrum * factors[_shells(noise.sides)]),
             factors / before,
         )
-    return replace(found, source=TRAINED, uncertainty=min(noise.uncertainty, TRUSTED))
+    evidence = max(noise.evidence, _seen(found, answers))
+    return replace(found, source=TRAINED, uncertainty=min(noise.uncertainty, TRUSTED), evidence=evidence)
 
 
 def turn(state: State, pool: Pool, settings: TrainingSettings, objective: Objective, ask: Answer) -> int | None:
@@ -119,6 +122,12 @@ def _beside_the_clip(ask: Asking, pool: Pool, seed: int) -> float:
 def true_over_assumed(answers: Array, alpha: float) -> Array:
     """Power of noise over the assumed one that answers where there is no structure tell."""
     return np.asarray((1 + alpha**2 * answers) / np.maximum(1 - answers, 1e-6))
+
+
+def _seen(noise: Noise, answers: Array) -> float:
+    """Share of the noise's energy in shells in which windows hold hardly anything else."""
+    energy = _over_shells(noise.spectrum[None], noise.sides)[0]
+    return float(energy[np.abs(answers) < ALONE].sum() / energy.sum())
 
 
 def _change(answers: Array, alpha: float, *, awake: bool) -> Array:

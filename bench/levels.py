@@ -4,8 +4,8 @@
     python bench/levels.py --data ../shared/data --trained even70 "optical-0.0004, 9 cells"     # slow: a first training
     python bench/levels.py --table bench-levels.jsonl --keep        # into docs/benchmarks.md
 
-Phantoms with empty regions (2 cells) and without (9), and public sets whose noise is known from a reference. Where no
-block is empty, `--trained` adds what a first training bears out of the level, as `meeum denoise` takes it.
+Phantoms with empty regions (2 cells) and without (9), and public sets whose noise is known from a reference. Where
+that is uncertain, `--trained` adds the level that a first training bears out, as `meeum denoise` takes it.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from results import has, options, start
 from meeum import Volume, noise, phantom, session
 from meeum.noise.blocks import block_spectra, multiplicity
 from meeum.noise.floor import DOUBTFUL
-from meeum.settings import assumed, override
+from meeum.settings import assumed
 
 SHAPE = (48, 128, 128)
 COLOURS, LEVELS, CELLS = ("white", "optical", "directional"), (4e-4, 1e-3, 2e-3, 4e-3), (2, 9)
@@ -50,8 +50,7 @@ def run(args):
         if (args.trained and case not in args.trained) or has(recorded(args.results), head):
             continue
         images, errors = simulated(case, seed) if case in PHANTOMS else public(case, args.data)
-        settings = override(assumed(images[0].shape), ["training.objective=auto"])
-        found = session.noise_of(images, settings) if args.trained else noise.measure(images)
+        found = session.noise_of(images, assumed(images[0].shape)) if args.trained else noise.measure(images)
         append(args.results, {**head, **compared(found, images, errors), "machine": machine()})
 
 

@@ -1,4 +1,4 @@
-"""Answers to added noise: a guessed level is lowered to what a network bears out; training on clipped images ends."""
+"""Answers to added noise: an uncertain level is set right by them; training on clipped images ends."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_crowded_field_is_prepared_with_the_noise_that_is_in_it() -> None:
     ("planned", "if_guess", "if_not"), [(300, 0, 0), (400, 400, 0), (2000, 800, 0), (2400, 800, 800)]
 )
 def test_a_first_training_is_had_where_the_other_is_long_enough(planned: int, if_guess: int, if_not: int) -> None:
-    assert [answers.worth(planned, guess=guess) for guess in (True, False)] == [if_guess, if_not]
+    assert [answers.steps_before(planned, guess=guess) for guess in (True, False)] == [if_guess, if_not]
 
 
 def test_windows_in_which_the_least_is_let_through_tell(monkeypatch: pytest.MonkeyPatch) -> None:

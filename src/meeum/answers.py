@@ -51,7 +51,7 @@ TRIED = 1500  # steps at most
 CLIPPED = 0.8  # of the full level: less where values were cut off
 
 
-def worth(planned: int, *, guess: bool) -> int:
+def steps_before(planned: int, *, guess: bool) -> int:
     """Steps of a first training before one of `planned` steps; 0 where these are too few for that.
 
     Noise that is but a `guess` is worth as many as there are; any other, no more than a third.
@@ -72,9 +72,9 @@ def borne_out(
     `asked` makes the objective and the question what becomes of noise, both for some noise; `settings.steps` in all.
     """
     steps = training.settled(settings.steps, "steps")
-    found, factors, most, change = noise, np.ones(len(SHELLS) + 1), 1.0, np.full(1, np.inf)
+    found, factors, most, settled = noise, np.ones(len(SHELLS) + 1), 1.0, False
     answers = np.ones(len(SHELLS) + 1)
-    while state.step < steps and not (state.step > RIPE and np.abs(change - 1).max() < SETTLED):
+    while state.step < steps and not settled:
         objective, ask = asked(found)
         here = replace(pool, levels=tuple(level * (found.std / noise.std) for level in pool.levels))
         _train(state, here, objective, settings, STEPS)
@@ -83,12 +83,13 @@ def borne_out(
         most *= rise
         changed = factors * rise * _change(answers, settings.alpha, awake=state.step >= AWAKE)
         factors = _followed(np.minimum(changed, most), answers)
-        found, change = (
-            noise.with_power(noise.std**2 * noise.spectrum * factors[_shells(noise.sides)]),
-            factors / before,
-        )
+        found = noise.with_power(noise.std**2 * noise.spectrum * factors[_shells(noise.sides)])
+        settled = state.step > RIPE and bool(np.abs(factors / before - 1).max() < SETTLED)
+    found = replace(found, source=TRAINED)
+    if state.step < RIPE:  # lowered, but nobody can say how well
+        return found
     evidence = max(noise.evidence, _seen(found, answers))
-    return replace(found, source=TRAINED, uncertainty=min(noise.uncertainty, TRUSTED), evidence=evidence)
+    return replace(found, uncertainty=min(noise.uncertainty, TRUSTED), evidence=evidence)
 
 
 def turn(state: State, pool: Pool, settings: TrainingSettings, objective: Objective, ask: Answer) -> int | None:

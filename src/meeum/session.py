@@ -104,7 +104,7 @@ def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Sessi
 def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
     """What a first training for recorrupted-to-recorrupted, which begins with `noise`, bears out, if time is enough."""
     first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
-    steps = answers.worth(first.settings.training.steps or 0, guess=noise.source == ROUGH)
+    steps = answers.steps_before(first.settings.training.steps or 0, guess=noise.source == ROUGH)
     if not steps:
         return noise
 

@@ -23,6 +23,7 @@ from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY
 from meeum.io.files import refuse_output, replacing
 from meeum.noise import Noise, measure
 from meeum.noise.findings import box, percent, things
+from meeum.noise.measure import REPEATS
 from meeum.report.spectra import refuse_pictures, write_pictures
 from meeum.routing import route
 from meeum.run import Event, Job
@@ -177,12 +178,10 @@ def refuse_outputs(
         refuse_pictures(pictures, overwrite=overwrite)
 
 
-def survey_noise(
-    image: Volume, repeat: Volume | None, noise: Noise, *, json_to: str | None, pictures: Path | None, overwrite: bool
-) -> None:
+def survey_noise(image: Volume, noise: Noise, *, json_to: str | None, pictures: Path | None, overwrite: bool) -> None:
     """Describe, write what was asked for, then the report, or the JSON in its stead."""
     found = survey(image, noise)
-    known = measure(image) if repeat else found.noise  # `meeum denoise` knows of no repeat
+    known = measure(image) if noise.source == REPEATS else noise  # `meeum denoise` knows of no repeat
     found = replace(found, advice=_advice(image, known))
     text = json.dumps(found.as_dict(), allow_nan=False, indent=1)
     written: list[Path] = []

@@ -50,7 +50,7 @@ def noise(
     read = partial(api.read, dataset=dataset, channel=channel, projection=projection or "none", no_data=no_data)
     image, other = read(file), read(repeat) if repeat else None
     known = api.measure_noise(image, other, trained=trained)
-    terminal.survey_noise(image, other, known, json_to=json_, pictures=pictures, overwrite=overwrite)
+    terminal.survey_noise(image, known, json_to=json_, pictures=pictures, overwrite=overwrite)
 
 
 @app.command()

@@ -139,7 +139,7 @@ def test_a_first_training_tells_when_noise_beside_a_clip_is_answered_the_wrong_w
 def test_a_clipped_image_is_trained_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
     made = phantom.PhantomSettings(cells=1, noise_std=4e-3, clip_non_negative=True)
     volume = phantom.make(SHAPE, seed=0, settings=made).noisy
-    auto = chosen("training.objective=auto", "training.minutes=0.05")
+    auto = chosen("training.objective=auto", "training.minutes=5")
     monkeypatch.setattr(answers, "turn", lambda *_: 7)
     running = session.prepare([volume], auto)
     assert running.most_steps == running.settings.training.steps == 7

@@ -19,7 +19,7 @@ from results import has, options, start
 from torch import nn
 
 import meeum
-from meeum import api, masking, networks, phantom, session
+from meeum import api, masking, networks, phantom, preparation
 from meeum.auditing.finding import SEVERITY
 from meeum.patches import Normalisation
 from meeum.settings import assumed, override
@@ -196,7 +196,7 @@ def one(noisy, truth, name, args):
     if not (folder / "clean.npy").exists():
         words = [word.replace("TENTH", f"{0.1 * float(noisy.read().std()):.3g}") for word in case.words]
         settings = override(assumed(noisy.shape), [*words, f"training.steps={case.steps}"])
-        running = session.prepare([noisy], settings)
+        running = preparation.prepare([noisy], settings)
         model = trained(with_truth(running, [truth]) if case.supervised else running)
         clean = case.spoil(noisy, model) if case.spoil else api.denoise(noisy, model).read()
         api.save(model, folder)

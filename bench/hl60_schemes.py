@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from page import put
 
-from meeum import Settings, api, session
+from meeum import Settings, api, preparation
 from meeum.auditing import psnr
 from meeum.settings import override
 
@@ -68,7 +68,7 @@ def one(noisy, truth, words, seed, args):
     """Train, denoise, score: PSNR (dB), mean shift (RI), steps, seconds of training and of prediction."""
     settings = override(Settings(), [*words, f"training.minutes={args.minutes}", f"training.seed={seed}"])
     began = time.monotonic()
-    running = session.prepare([noisy], settings)
+    running = preparation.prepare([noisy], settings)
     for _ in running.run():
         pass
     trained = time.monotonic()

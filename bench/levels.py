@@ -15,7 +15,7 @@ from datasets import load
 from peers import append, machine, recorded
 from results import has, options, start
 
-from meeum import Volume, noise, phantom, session
+from meeum import Volume, noise, phantom, preparation
 from meeum.noise.blocks import block_spectra, multiplicity
 from meeum.noise.floor import DOUBTFUL
 from meeum.settings import assumed
@@ -50,7 +50,7 @@ def run(args):
         if (args.trained and case not in args.trained) or has(recorded(args.results), head):
             continue
         images, errors = simulated(case, seed) if case in PHANTOMS else public(case, args.data)
-        found = session.noise_of(images, assumed(images[0].shape)) if args.trained else noise.measure(images)
+        found = preparation.noise_of(images, assumed(images[0].shape)) if args.trained else noise.measure(images)
         append(args.results, {**head, **compared(found, images, errors), "machine": machine()})
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from careamics_worker import peak_rss_mib
 
-from meeum import api, noise, session
+from meeum import api, noise, preparation
 from meeum.settings import Settings, assumed, override
 
 
@@ -34,7 +34,7 @@ def main():
 def measure(args):
     noisy = api.read(args.input)
     words = [*args.words, f"training.minutes={args.seconds / 60}"]
-    running = session.prepare([noisy], override(assumed(noisy.shape) if args.auto else Settings(), words))
+    running = preparation.prepare([noisy], override(assumed(noisy.shape) if args.auto else Settings(), words))
     facts = {"training_began": time.time()}
     began = time.monotonic()
     for _ in running.run():

@@ -14,7 +14,7 @@ import scipy.ndimage
 import torch
 
 import meeum.noise
-from meeum import api, session, training
+from meeum import api, preparation, session, training
 from meeum.settings import assumed, override
 
 TRAINED_FOR = "minutes"  # methods that train for as long as they are told
@@ -59,7 +59,7 @@ def prepared(made, seed, args, objective):
     """A session, and the CPU time at which it began; `paced` gives it its steps."""
     began = cpu_seconds()
     words = [f"training.objective={objective}", f"training.minutes={args.minutes}", f"training.seed={seed}"]
-    return session.prepare(made.train, override(assumed(made.train[0].shape), [*words, *args.words])), began
+    return preparation.prepare(made.train, override(assumed(made.train[0].shape), [*words, *args.words])), began
 
 
 def paced(running, began, args):

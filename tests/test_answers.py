@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from meeum import Volume, answers, phantom, session
-from meeum.answers import true_over_assumed, turn
+from meeum import Volume, answers, phantom, preparation
+from meeum.answers import true_over_assumed, turned
 from meeum.noise import Noise, measure
 from meeum.noise.measure import EMPTY, ROUGH, TRAINED
 from meeum.objectives import Network
@@ -52,16 +52,19 @@ def test_noise_that_was_taken_for_more_or_less_is_set_right(assumed: float) -> N
     volume, noise = white(assumed)
     words = ("objective=recorrupted", "steps=800", "patch=32", "batch=2")
     settings = chosen(*(f"training.{word}" for word in words), "network.network=shuffle")
-    found = session.borne_out([volume], settings, noise)
+    looks = list(preparation.borne_out([volume], settings, noise))
+    found = looks[-1].noise
+    assert found is not None and found.source == TRAINED
     assert 0.85 < found.std < 1.2
-    assert found.source == TRAINED
+    steps = [look.step for look in looks]
+    assert steps == list(range(0, steps[-1] + 1, answers.STEPS)) and steps[-1] <= looks[0].steps == 800
 
 
 def test_a_crowded_field_is_prepared_with_the_noise_that_is_in_it() -> None:
     """Begun with more than twice the noise, a first training comes to as much as there is, or a little more."""
     volume = crowded()
     words = ("training.objective=auto", "training.steps=800", "network.network=shuffle")
-    running = session.prepare([volume], chosen(*words))
+    running = preparation.prepare([volume], chosen(*words))
     noise, guess = running.model.noise, measure(volume)
     assert noise is not None and noise.source == TRAINED and guess.source == ROUGH
     assert guess.std > 1.0e-3
@@ -82,7 +85,7 @@ def test_a_first_training_is_had_where_the_other_is_long_enough(planned: int, if
 def test_windows_in_which_the_least_is_let_through_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """One half of every patch is structure that a network passes on: the other half counts."""
     monkeypatch.setattr(answers, "WINDOW", 8)
-    running = session.prepare([crowded()], chosen("training.objective=recorrupted", "training.steps=1"))
+    running = preparation.prepare([crowded()], chosen("training.objective=recorrupted", "training.steps=1"))
 
     def ask(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         noise = torch.randn(batch.image.shape, generator=generator)
@@ -99,15 +102,15 @@ def test_noise_that_was_measured_or_given_is_left_alone() -> None:
         SHAPE, seed=0, settings=phantom.PhantomSettings(cells=1, noise_std=4e-3, noise_colour="white")
     ).noisy
     auto = chosen("training.objective=auto", "training.steps=500")
-    measured = session.prepare([empty], auto).model.noise
+    measured = preparation.prepare([empty], auto).model.noise
     assert measured is not None and measured.source == EMPTY
     volume = crowded()
-    short = session.prepare([volume], chosen("training.objective=auto", "training.steps=100")).model.noise
+    short = preparation.prepare([volume], chosen("training.objective=auto", "training.steps=100")).model.noise
     assert short is not None and short.source == ROUGH  # too short for a first training to tell anything
     known = measure(volume)
-    assert session.prepare([volume], auto, noise=known).model.noise is known
+    assert preparation.prepare([volume], auto, noise=known).model.noise is known
     masked = chosen("training.objective=masked", "masking.mask_size=5", "training.steps=1")
-    assert session.prepare([volume], masked).model.noise is None
+    assert preparation.prepare([volume], masked).model.noise is None
 
 
 def test_a_first_training_tells_when_noise_beside_a_clip_is_answered_the_wrong_way_round(
@@ -121,28 +124,28 @@ def test_a_first_training_tells_when_noise_beside_a_clip_is_answered_the_wrong_w
     words = ("training.objective=recorrupted", "training.steps=100", "training.batch=1")
     monkeypatch.setattr(answers, "LOOK", 10)
 
-    def after(step: int) -> int | None:
-        running = session.prepare([volume], chosen(*words), noise=noise)
+    def after(step: int) -> list[int | None]:
+        running = preparation.prepare([volume], chosen(*words), noise=noise)
         assert running.most_steps is None  # steps that somebody asked for are taken
         full = max(float(level.max()) for level in running.pool.levels)
 
         def ask(network: Network, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
             noise = torch.ones_like(batch.image)
-            turned = (batch.level < 0.7 * full) == (running.state.step >= step)
-            return noise, noise, torch.where(turned, -noise, noise)
+            backwards = (batch.level < 0.7 * full) == (running.state.step >= step)
+            return noise, noise, torch.where(backwards, -noise, noise)
 
-        return turn(running.state, running.pool, running.settings.training, running.objective, ask)
+        return list(turned(running.state, running.pool, running.settings.training, running.objective, ask))
 
-    assert [after(step) for step in (5, 25, 120)] == [10, 30, None]
+    assert [after(step) for step in (5, 25, 120)] == [[10], [None, None, 30], [None] * 10]
 
 
 def test_a_clipped_image_is_trained_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
     made = phantom.PhantomSettings(cells=1, noise_std=4e-3, clip_non_negative=True)
     volume = phantom.make(SHAPE, seed=0, settings=made).noisy
     auto = chosen("training.objective=auto", "training.minutes=5")
-    monkeypatch.setattr(answers, "turn", lambda *_: 7)
-    running = session.prepare([volume], auto)
+    monkeypatch.setattr(answers, "turned", lambda *_: iter([None, 7]))
+    running = preparation.prepare([volume], auto)
     assert running.most_steps == running.settings.training.steps == 7
     assert len(list(running.run())) == 7
-    monkeypatch.setattr(answers, "turn", lambda *_: None)
-    assert (session.prepare([volume], auto).settings.training.steps or 0) > 7
+    monkeypatch.setattr(answers, "turned", lambda *_: iter([None]))
+    assert (preparation.prepare([volume], auto).settings.training.steps or 0) > 7

@@ -15,7 +15,7 @@ from browser import open_page
 from command import TINY, TWO_STEPS, call
 
 from meeum import api, io, phantom, reopening, results, run
-from meeum.run import Job
+from meeum.job import Job
 from meeum.settings import assumed, override
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from command import TINY, TWO_STEPS, call
 
-from meeum import api, checkpoint, folder, glimpse, io, live, phantom, run, session
+from meeum import api, checkpoint, folder, glimpse, io, live, phantom, preparation, run, session
 from meeum.errors import MeeumError
+from meeum.job import Event, Job
 from meeum.report.live import Picture, Standing, page
-from meeum.run import Event, Job
 from meeum.settings import assumed, override
 from meeum.stages import STAGES
 from meeum.volume import Volume
@@ -45,7 +45,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_look_is_the_network_on_a_piece(image: Volume) -> None:
     settings = job(image, Path()).settings
-    running = session.prepare([image], settings)
+    running = preparation.prepare([image], settings)
     list(running.run())
     seen = glimpse.take(image, running, 12 * 32 * 32)
     assert seen.step == STEPS
@@ -58,7 +58,7 @@ def test_look_is_the_network_on_a_piece(image: Volume) -> None:
 
 
 def test_look_costs_no_more_voxels_than_allowed(image: Volume) -> None:
-    running = session.prepare([image], job(image, Path()).settings)
+    running = preparation.prepare([image], job(image, Path()).settings)
     sides = [glimpse.take(image, running, most).noisy.shape for most in (1, 12 * 16 * 16, 10**9)]
     assert sides[0] == running.model.stride[1:]  # there must be something to look at
     assert sides[1] == (16, 16)
@@ -71,7 +71,7 @@ def test_look_at_flat_films_and_what_was_not_measured() -> None:
     film = Volume(values, "TYX", no_data=0.0)
     words = [word.replace("8,16,16", "8,8") for word in TINY[1::2]]
     settings = override(assumed((40, 36)), [*words, "training.steps=1", "training.objective=masked"])
-    running = session.prepare([film], settings)
+    running = preparation.prepare([film], settings)
     seen = glimpse.take(film, running, 10**6)
     assert seen.region[0] == slice(1, 2)
     rows, columns = seen.region[1:]

@@ -21,10 +21,10 @@ from meeum import api, io, phantom, request, run
 from meeum.comparing import grid
 from meeum.errors import UsageError
 from meeum.ini import to_ini
+from meeum.job import Job
 from meeum.masking import SCHEMES
 from meeum.networks import NETWORKS
 from meeum.objectives import OBJECTIVES
-from meeum.run import Job
 from meeum.settings import Settings, assumed, override
 from meeum.volume import Volume
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from meeum import Volume, api, session
+from meeum import Volume, api, preparation
 from meeum.errors import UsageError
 from meeum.noise import Noise, measure
 from meeum.objectives import OBJECTIVES, Objective, Subject
@@ -56,7 +56,7 @@ def psnr(truth: np.ndarray, found: np.ndarray) -> float:
 
 def trained(image: Volume, objective: str, noise: Noise, truth: np.ndarray | None = None) -> np.ndarray:
     settings = override(Settings(), [*WORDS, f"training.objective={objective}"])
-    running = session.prepare([image], settings, noise=noise)
+    running = preparation.prepare([image], settings, noise=noise)
     running = supervised(running, truth) if truth is not None else running
     for _ in running.run():
         pass

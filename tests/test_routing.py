@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meeum import Volume, phantom, session
+from meeum import Volume, phantom, preparation
 from meeum.noise import Noise, measure
 from meeum.patches import Normalisation
 from meeum.patches import measure as normalise
@@ -156,6 +156,6 @@ def test_what_was_asked_for_is_not_changed() -> None:
 def test_measured_once_and_kept_with_the_model() -> None:
     volume = made(0, "optical")
     settings = assumed(volume.shape).changed("training", steps=2, patch=(8, 16, 16)).changed("network", width=2)
-    model = session.prepare([volume], settings).model
+    model = preparation.prepare([volume], settings).model
     assert model.noise is not None and model.settings.training.objective == "recorrupted"
     assert "correlated" in model.reason

@@ -16,9 +16,9 @@ import pytest
 import torch
 from command import TINY, Outcome, call
 
-from meeum import api, checkpoint, folder, io, phantom, results, run, terminal
+from meeum import answers, api, checkpoint, folder, io, phantom, results, run, terminal
 from meeum.errors import MeeumError, UsageError
-from meeum.run import Event, Job
+from meeum.job import Event, Job
 from meeum.settings import Settings, assumed, override
 from meeum.volume import Volume
 
@@ -434,7 +434,30 @@ def test_ctrl_c_while_a_given_model_denoises(images: Path, here: Path, uninterru
         stage[0] = event.stage
         events.append(event)
     assert events[-1].stage == "stopped"
-    assert terminal._command_to_go_on(asked) == "meeum denoise --overwrite"
+    assert terminal._command_to_go_on(asked, anew=True) == "meeum denoise --overwrite"
+
+
+def crowd(here: Path) -> Volume:
+    """Cells everywhere: a first training has to tell how strong the noise is."""
+    made = phantom.make((24, 64, 64), seed=0, settings=phantom.PhantomSettings(cells=9, noise_std=4e-4))
+    np.save(here / "crowd.npy", made.noisy.read())
+    return io.read(here / "crowd.npy")
+
+
+def test_a_first_training_says_how_far_it_is_and_can_be_stopped(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "STEPS", 2)
+    monkeypatch.setattr(answers, "AWAKE", 8)
+    chosen = override(
+        tiny((24, 64, 64)), ["training.objective=auto", "training.steps=60", "network.width=8", "training.patch=16"]
+    )
+    asked = Job([crowd(here)], here / "out", chosen, "meeum denoise crowd.npy --out out", denoise=False)
+    said = [event for event in run.start(asked) if event.stage == "prepare"]
+    assert [event.share for event in said if event.share] == pytest.approx(np.arange(1, 11) / 10)
+    assert said[3].text == "first training, to know the noise better: step 6/20"
+    assert said[3].seconds_left > 0
+    last = ends(run.start(replace(asked, folder=here / "stopped", stop=stopping_after(3))))
+    assert (last.stage, last.text) == ("stopped", "stopped before the training began; nothing was written")
+    assert not (here / "stopped").exists()
 
 
 # What goes wrong on the way
@@ -495,7 +518,7 @@ def test_lack_of_memory_is_told_with_a_remedy(
     def greedy(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(run.session, "prepare", greedy)
+    monkeypatch.setattr(run.preparation, "preparing", greedy)
     with pytest.raises(MeeumError, match=r"not enough memory; try --set training\.batch=2"):
         list(run.start(job(images, here / "out")))
     assert list(here.iterdir()) == []
@@ -505,7 +528,7 @@ def test_other_errors_are_not_hidden(images: Path, here: Path, monkeypatch: pyte
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a mistake in meeum")
 
-    monkeypatch.setattr(run.session, "prepare", broken)
+    monkeypatch.setattr(run.preparation, "preparing", broken)
     with pytest.raises(RuntimeError, match="a mistake in meeum"):
         list(run.start(job(images, here / "out")))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from meeum import checkpoint, pace, predict, session, training
+from meeum import checkpoint, pace, predict, preparation, session, training
 from meeum.errors import MeeumError, UsageError
 from meeum.objectives import Subject, masked
 from meeum.optimiser import DECAY
@@ -39,7 +39,7 @@ def chosen(**changes):
 
 
 def prepared(volume=None, **changes):
-    return session.prepare([volume or noisy()], chosen(**changes))
+    return preparation.prepare([volume or noisy()], chosen(**changes))
 
 
 def trained(started, steps=None):
@@ -393,7 +393,7 @@ class Shrinking(torch.nn.Module):
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 1.4])
 def test_the_estimated_error_is_the_true_one(share):
     flat = Volume(np.random.default_rng(0).normal(0, 0.1, (256, 256)).astype(np.float32), "YX")
-    going = session.prepare([flat], chosen(objective="recorrupted", batch=16, patch=(32,)))
+    going = preparation.prepare([flat], chosen(objective="recorrupted", batch=16, patch=(32,)))
     found = training.validate(Shrinking(share), going.pool, going.error, going.settings.training)
     assert found == pytest.approx(share**2, abs=0.08)
 
@@ -464,4 +464,4 @@ def test_resumed_equals_uninterrupted_with_patience_too(tmp_path, monkeypatch):
 def test_patience_is_refused_where_the_error_cannot_be_estimated():
     few = np.random.default_rng(0).poisson(1 + 3 * (smooth((96, 96)) > 0)).astype(np.float32)
     with pytest.raises(UsageError, match=r"patience.*few photons.*leave patience empty"):
-        session.prepare([Volume(few, "YX")], chosen(patience=0.5, patch=(16,)))
+        preparation.prepare([Volume(few, "YX")], chosen(patience=0.5, patch=(16,)))

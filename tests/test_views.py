@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from meeum import Volume, api, predict, session, views
+from meeum import Volume, api, predict, preparation, session, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import Shape, build
@@ -225,7 +225,7 @@ def test_salt_and_pepper_go_and_the_rest_stays(tmp_path: Path) -> None:
     pepper = rng.random(truth.shape) < 0.08
     noisy = Volume(np.where(pepper, 255, truth).astype(np.float32), "YX")
     words = ["training.steps=60", "training.patch=32", "training.precision=float32", "network.width=4"]
-    running = session.prepare([noisy], override(assumed(noisy.shape), words))
+    running = preparation.prepare([noisy], override(assumed(noisy.shape), words))
     for _ in running.run():
         pass
     trained = running.snapshot()

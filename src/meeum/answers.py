@@ -66,14 +66,14 @@ def borne_out(
     pool: Pool,
     settings: TrainingSettings,
     asked: Callable[[Noise], tuple[Objective, Answer]],
-) -> Noise:
-    """The noise that a training from `state` on `pool` bears out, which begins with `noise`.
+) -> Iterator[Noise]:
+    """The noise that a training from `state` on `pool` bears out, at every look; the last is the one to take.
 
-    `asked` makes the objective and the question what becomes of noise, both for some noise; `settings.steps` in all.
+    It begins with `noise`; `asked` makes the objective and the question what becomes of noise, both for some noise;
+    `settings.steps` in all.
     """
     steps = training.settled(settings.steps, "steps")
     found, factors, most, settled = noise, np.ones(len(SHELLS) + 1), 1.0, False
-    answers = np.ones(len(SHELLS) + 1)
     while state.step < steps and not settled:
         objective, ask = asked(found)
         here = replace(pool, levels=tuple(level * (found.std / noise.std) for level in pool.levels))
@@ -84,25 +84,30 @@ def borne_out(
         changed = factors * rise * _change(answers, settings.alpha, awake=state.step >= AWAKE)
         factors = _followed(np.minimum(changed, most), answers)
         found = noise.with_power(noise.std**2 * noise.spectrum * factors[_shells(noise.sides)])
+        found = replace(found, source=TRAINED)
         settled = state.step > RIPE and bool(np.abs(factors / before - 1).max() < SETTLED)
-    found = replace(found, source=TRAINED)
-    if state.step < RIPE:  # lowered, but nobody can say how well
-        return found
-    evidence = max(noise.evidence, _seen(found, answers))
-    return replace(found, uncertainty=min(noise.uncertainty, TRUSTED), evidence=evidence)
+        yield _trusted(found, answers) if state.step >= RIPE else found  # before, nobody can say how well it is known
 
 
-def turn(state: State, pool: Pool, settings: TrainingSettings, objective: Objective, ask: Answer) -> int | None:
+def turned(
+    state: State, pool: Pool, settings: TrainingSettings, objective: Objective, ask: Answer
+) -> Iterator[int | None]:
     """Steps of a training from `state` on after which noise is answered the wrong way round where it was clipped.
 
-    None if `TRIED` steps, or all that are planned, are not enough for that.
+    None at every look before; for good if `TRIED` steps, or all that are planned, are not enough for that.
     """
     steps = min(training.settled(settings.steps, "steps"), TRIED)
     while state.step + LOOK <= steps:
         _train(state, pool, objective, settings, LOOK)
         if _beside_the_clip(partial(ask, state.average), pool, settings.seed) < 0:
-            return state.step
-    return None
+            yield state.step
+            return
+        yield None
+
+
+def _trusted(noise: Noise, answers: Array) -> Noise:
+    evidence = max(noise.evidence, _seen(noise, answers))
+    return replace(noise, uncertainty=min(noise.uncertainty, TRUSTED), evidence=evidence)
 
 
 def _train(state: State, pool: Pool, objective: Objective, settings: TrainingSettings, count: int) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from meeum import checkpoint, io, predict, session
+from meeum import checkpoint, io, predict, preparation, session
 from meeum.auditing import Audit, Risk, gather, judge, unbiased_risk
 from meeum.auditing.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.folder import MODEL_FILE
 from meeum.noise import Noise, measure
+from meeum.preparation import Prepared
 from meeum.settings import InputSettings, Settings, assumed
 from meeum.training import Progress
 from meeum.volume import Array, LazyArray, Volume, maximum_projection
@@ -49,15 +50,23 @@ def read_chosen(path: str | Path, chosen: InputSettings) -> Volume:
     )
 
 
-def measure_noise(noisy: Volume, repeat: Volume | None = None, *, trained: bool = False) -> Noise:
+def measure_noise(
+    noisy: Volume,
+    repeat: Volume | None = None,
+    *,
+    trained: bool = False,
+    show: Callable[[Prepared], None] | None = None,
+) -> Noise:
     """Level, spectrum and dependences of an image's noise, from nothing but the image, or better from a `repeat` too.
 
     A repeat is a second recording of the same field. Without one, `trained` lets a first training of about a minute
-    set right what is uncertain, as `denoise` does; UsageError with one.
+    set right what is uncertain, as `denoise` does, and `show` hears how far it is; UsageError with one.
     """
     if trained and repeat is not None:
         raise UsageError("noise: give a repeat or ask for a first training, not both; a repeat tells more")
-    return session.noise_of([noisy], assumed(noisy.spatial_shape)) if trained else measure(noisy, repeat=repeat)
+    if not trained:
+        return measure(noisy, repeat=repeat)
+    return preparation.noise_of([noisy], assumed(noisy.spatial_shape), show=show)
 
 
 def train(
@@ -69,7 +78,7 @@ def train(
     """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`."""
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
     chosen = settings or (assumed(volumes[0].spatial_shape) if volumes else Settings())
-    running = session.prepare(volumes, chosen)
+    running = preparation.prepare(volumes, chosen)
     for progress in running.run():
         if show:
             show(progress)

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from meeum import folder
 from meeum.errors import MeeumError
 from meeum.glimpse import Glimpse
+from meeum.job import Event, Events, Job
 from meeum.report import live
 from meeum.report.live import Standing
-from meeum.run import Event, Events, Job
 from meeum.stages import STAGES
 from meeum.volume import Volume
 

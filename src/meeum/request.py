@@ -13,7 +13,7 @@ from meeum.comparing.comparison import Plan
 from meeum.comparing.workers import suitable_jobs
 from meeum.errors import UsageError
 from meeum.ini import read_ini
-from meeum.run import Job
+from meeum.job import Job
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
 

@@ -5,61 +5,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from meeum import api, checkpoint, folder, glimpse, predict, results, session, training
+from meeum import api, checkpoint, folder, glimpse, predict, preparation, results, session
 from meeum.auditing import Audit
 from meeum.auditing.judge import guarded
 from meeum.checkpoint import Model
 from meeum.errors import MeeumError
 from meeum.ini import to_ini
-from meeum.remedy import Remedy
+from meeum.job import Event, Events, Job
+from meeum.preparation import Prepared
 from meeum.report import RunFacts, file_facts
 from meeum.session import Session
 from meeum.settings import Settings
 from meeum.volume import Volume
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to show: which stage, how much of it is done, and in training the loss and the time left."""
-
-    stage: str  # one of `stages.STAGES`, "note", "stopped" or "done"
-    share: float = 0.0
-    text: str = ""
-    loss: float = float("nan")
-    seconds_left: float = float("nan")
-    audit: Audit | None = None  # when all is done, of the denoised image
-    progress: training.Progress | None = None  # in training
-    look: glimpse.Look | None = None  # in training: asks what the network makes of a piece, before the next event
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run is asked to do: train on `volumes` (or use `model`), then denoise `volumes[0]` if `denoise`."""
-
-    volumes: Sequence[Volume]
-    folder: Path
-    settings: Settings
-    command: str
-    model: Model | None = None
-    resume: bool = False
-    overwrite: bool = False
-    denoise: bool = True
-    notes: tuple[str, ...] = ()  # what was assumed or should be known
-    stop: Callable[[], bool] = lambda: False
-    remedy: Remedy | None = None  # what `volumes[0]` was before its lattices were taken out
-
-    @property
-    def removed(self) -> Volume | None:
-        return self.remedy.removed if self.remedy else None
-
-
-Events = Generator[Event, None, None]
 
 
 def start(job: Job) -> Events:
@@ -141,8 +104,9 @@ def _check_model(job: Job, model: Model) -> None:
 
 
 def _train(job: Job) -> Generator[Event, None, Model | None]:
-    yield Event("prepare", text="measuring noise and the speed of this machine (some images take a first training)")
-    running = _session(job)
+    running = yield from _prepare(job)
+    if running is None:
+        return None
     settings = running.settings
     _check_model(job, running.model)
     _open(job, settings)
@@ -172,10 +136,26 @@ def _train(job: Job) -> Generator[Event, None, Model | None]:
     return results.finish(job.folder, running)
 
 
-def _session(job: Job) -> Session:
+def _prepare(job: Job) -> Generator[Event, None, Session | None]:
+    """Ready to train; None if it was stopped before."""
+    yield Event("prepare", text="measuring noise and the speed of this machine")
     if job.resume:
         return session.resume(job.volumes, checkpoint.load(job.folder))
-    return session.prepare(job.volumes, job.settings)
+    began = time.monotonic()
+    for now in preparation.preparing(job.volumes, job.settings, noise=job.noise):
+        if now.step == 0:
+            began = time.monotonic()
+        elif job.stop():
+            yield Event("stopped", text="stopped before the training began; nothing was written")
+            return None
+        else:
+            yield _first_training(now, time.monotonic() - began)
+    return now.session
+
+
+def _first_training(now: Prepared, seconds: float) -> Event:
+    share, text = now.step / now.steps, f"first training, {now.purpose}: step {now.step}/{now.steps}"
+    return Event("prepare", share, text, seconds_left=seconds * (1 - share) / share)
 
 
 def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:

@@ -19,7 +19,7 @@ from meeum.comparing.columns import COLUMNS, Cell
 from meeum.comparing.comparison import Plan, Step
 from meeum.comparing.conclusion import Result
 from meeum.comparing.standings import Standing
-from meeum.run import Job
+from meeum.job import Job
 from meeum.stages import STAGES
 from meeum.terminal import INTERRUPTED, clock, interruptible
 from meeum.verdicts import COLOURS, PLAIN
@@ -61,7 +61,7 @@ def chosen(job: Job, *, given: Sequence[str], as_json: bool) -> Job:
         if last.settings is None:
             console.print(f"Choosing: {last.text}", soft_wrap=True)
     assert last is not None and last.settings is not None  # the last record always holds them
-    return replace(job, settings=last.settings, notes=(*job.notes, last.text))
+    return replace(job, settings=last.settings, noise=last.noise, notes=(*job.notes, last.text))
 
 
 def _announcement(plan: Plan) -> str:

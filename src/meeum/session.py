@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from meeum import answers, pace, training, views
+from meeum import pace, training, views
 from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
-from meeum.noise import measure as measure_noise
-from meeum.noise.measure import ROUGH, is_uncertain
-from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, Subject, answer, error_left
+from meeum.objectives import OBJECTIVES, Objective, Subject, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
-from meeum.routing import fine, route
+from meeum.routing import route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
@@ -53,32 +51,15 @@ class Session:
         return _mixing(self, model) if self.settings.prediction.mixing else model
 
 
-def prepare(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | None = None) -> Session:
-    """Set up training on one or more images of the same axes; the noise (unless given), steps and precision are
-    measured here.
-    """
+def refuse(volumes: Sequence[Volume], settings: Settings) -> None:
+    """UsageError where images cannot train one model, or where settings name what does not exist."""
     _refuse_mixed(volumes)
     _refuse_unknown(settings)
     device(settings)
-    patient = settings.training.patience is not None
-    needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing or patient
-    noise = noise or (noise_of(volumes, settings) if needed else None)
-    running = _assembled(volumes, settings, noise)
-    if noise is None or noise.clip is None or running.settings.training.objective != "recorrupted":
-        return running
-    return running if settings.training.steps else _ended_in_time(volumes, settings, running)
 
 
-def noise_of(volumes: Sequence[Volume], settings: Settings) -> Noise:
-    """As measured; where that is uncertain, what a first training bears out."""
-    measure(volumes)  # refuses what is constant or no number, in words that say so
-    noise = measure_noise(volumes)
-    if settings.training.objective not in ("auto", "recorrupted") or not is_uncertain(noise):
-        return noise
-    return borne_out(volumes, settings, noise)
-
-
-def _assembled(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
+def assemble(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
+    """A session for what is known of the noise: objective, network and number of steps are settled here."""
     normalisation = measure(volumes)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
@@ -90,30 +71,6 @@ def _assembled(volumes: Sequence[Volume], settings: Settings, noise: Noise | Non
     error = _error(volumes, model)
     settings = pace.plan_steps(state, pool, objective, settings, error=error)
     return Session(replace(model, settings=settings), state, pool, objective, error)
-
-
-def _ended_in_time(volumes: Sequence[Volume], settings: Settings, running: Session) -> Session:
-    """With no more steps than a first training tells, before noise is answered the wrong way round."""
-    ask = answer(running.settings, _subject(volumes, running.model))
-    most = answers.turn(running.state, running.pool, running.settings.training, running.objective, ask)
-    wanted = settings.changed("training", steps=most or running.settings.training.steps)
-    again = _assembled(volumes, wanted, running.model.noise)
-    return replace(again, most_steps=most)
-
-
-def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> Noise:
-    """What a first training for recorrupted-to-recorrupted, which begins with `noise`, bears out, if time is enough."""
-    first = _assembled(volumes, fine(settings, noise), noise)  # a network that can answer at all frequencies
-    steps = answers.steps_before(first.settings.training.steps or 0, guess=noise.source == ROUGH)
-    if not steps:
-        return noise
-
-    def asked(found: Noise) -> tuple[Objective, Answer]:
-        subject = _subject(volumes, replace(first.model, noise=found))
-        return OBJECTIVES["recorrupted"](first.settings, subject), answer(first.settings, subject)
-
-    chosen = first.settings.changed("training", steps=steps).training
-    return answers.borne_out(noise, first.state, first.pool, chosen, asked)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:
@@ -182,10 +139,10 @@ def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
                 "not Gaussian); leave patience empty"
             )
         return None
-    return error_left(model.settings, _subject(volumes, model))
+    return error_left(model.settings, subject(volumes, model))
 
 
-def _subject(volumes: Sequence[Volume], model: Model) -> Subject:
+def subject(volumes: Sequence[Volume], model: Model) -> Subject:
     return Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise)
 
 

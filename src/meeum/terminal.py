@@ -17,16 +17,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from meeum import live, patches, run, verdicts
+from meeum import api, live, patches, run, verdicts
 from meeum.auditing import Audit
 from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY
 from meeum.io.files import refuse_output, replacing
+from meeum.job import Event, Job
 from meeum.noise import Noise, measure
 from meeum.noise.findings import box, percent, things
 from meeum.noise.measure import REPEATS
+from meeum.preparation import Prepared
 from meeum.report.spectra import refuse_pictures, write_pictures
 from meeum.routing import route
-from meeum.run import Event, Job
 from meeum.settings import assumed
 from meeum.stages import STAGES
 from meeum.survey import Survey, survey
@@ -43,9 +44,10 @@ def follow(job: Job, *, as_json: bool, quiet_end: bool, strict: bool = False) ->
         events = live.following(run.start(replace(job, stop=lambda: bool(interrupted))), job)
         last = _bars(events, console) if console.is_terminal else _lines(events, console)
     if last.stage == "stopped":
-        console.print(f"{last.text}. To go on:\n  {_command_to_go_on(job)}", soft_wrap=True)
+        go_on = _command_to_go_on(job, anew=job.model is not None or not last.share)  # nothing was trained
+        console.print(f"{last.text}. To go on:\n  {go_on}", soft_wrap=True)
         if as_json:
-            print(json.dumps({"error": last.text, "exit_code": INTERRUPTED, "go_on": _command_to_go_on(job)}))
+            print(json.dumps({"error": last.text, "exit_code": INTERRUPTED, "go_on": go_on}))
         return INTERRUPTED
     if as_json and not quiet_end:
         print(json.dumps(_summary(job)))
@@ -86,13 +88,13 @@ def _bars(events: Iterator[Event], console: Console) -> Event:
 
 
 def _advance(progress: Progress, tasks: dict[str, TaskID], event: Event) -> None:
-    """Move the bar of a stage; nobody knows how long preparing takes, so its bar only shows that something happens."""
+    """Move the bar of a stage; that of preparing only shows that something happens, but for a first training."""
     if event.stage not in tasks:
         if "prepare" in tasks:
             progress.update(tasks["prepare"], total=1.0, completed=1.0, words="done")
-        total = None if event.stage == "prepare" else 1.0
-        tasks[event.stage] = progress.add_task(STAGES[event.stage], total=total, words="")
-    progress.update(tasks[event.stage], completed=event.share, words=_words(event))
+        tasks[event.stage] = progress.add_task(STAGES[event.stage], total=1.0, words="")
+    total = None if event.stage == "prepare" and not event.share else 1.0
+    progress.update(tasks[event.stage], total=total, completed=event.share, words=_words(event))
 
 
 def _lines(events: Iterator[Event], console: Console) -> Event:
@@ -100,7 +102,7 @@ def _lines(events: Iterator[Event], console: Console) -> Event:
     stage, shown, event = "", -math.inf, Event("prepare")
     for event in events:
         soon = event.stage == stage and time.monotonic() - shown < PLAIN_SECONDS
-        if event.stage in ("train", "denoise", "audit") and event.share < 1 and soon:
+        if 0 < event.share < 1 and soon:
             continue
         if event.stage in ("note", *STAGES) and (event.share > 0 or event.text):
             stage, shown = event.stage, time.monotonic()
@@ -123,8 +125,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d} min" if whole < 3600 else f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
-def _command_to_go_on(job: Job) -> str:
-    if job.model is not None:  # nothing was trained: the image is denoised anew
+def _command_to_go_on(job: Job, *, anew: bool) -> str:
+    if anew:
         return job.command if "--overwrite" in job.command else f"{job.command} --overwrite"
     names = [str(volume.source) for volume in job.volumes]
     return shlex.join(["meeum", "denoise" if job.denoise else "train", *names, "--out", str(job.folder), "--resume"])
@@ -176,6 +178,17 @@ def refuse_outputs(
         refuse_output(Path(json_to), inputs=inputs, overwrite=overwrite)
     if pictures:
         refuse_pictures(pictures, overwrite=overwrite)
+
+
+def measured_noise(image: Volume, repeat: Volume | None, *, trained: bool) -> Noise:
+    """The noise of an image; on a terminal with a word about what is being done."""
+    with Console(stderr=True, markup=False, highlight=False, emoji=False).status("measuring the noise") as status:
+
+        def show(now: Prepared) -> None:
+            if now.steps:
+                status.update(f"first training, {now.purpose}: step {now.step}/{now.steps}")
+
+        return api.measure_noise(image, repeat, trained=trained, show=show)
 
 
 def survey_noise(image: Volume, noise: Noise, *, json_to: str | None, pictures: Path | None, overwrite: bool) -> None:

@@ -133,7 +133,7 @@ def _lost_patience(state: State, settings: TrainingSettings) -> bool:
 
 def settled(value: int | None, key: str) -> int:
     if value is None:
-        raise MeeumError(f"training.{key} is empty; `session.prepare` settles it")
+        raise MeeumError(f"training.{key} is empty; `preparation.prepare` settles it")
     return value
 
 

@@ -13,7 +13,7 @@ from meeum.cli.words import command, duration, image, report_size
 from meeum.errors import UsageError
 
 if TYPE_CHECKING:
-    from meeum.run import Job
+    from meeum.job import Job
 
 
 @app.command()

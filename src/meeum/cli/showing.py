@@ -49,7 +49,7 @@ def noise(
     terminal.refuse_outputs(json_, pictures, inputs=(file, repeat), overwrite=overwrite)
     read = partial(api.read, dataset=dataset, channel=channel, projection=projection or "none", no_data=no_data)
     image, other = read(file), read(repeat) if repeat else None
-    known = api.measure_noise(image, other, trained=trained)
+    known = terminal.measured_noise(image, other, trained=trained)
     terminal.survey_noise(image, known, json_to=json_, pictures=pictures, overwrite=overwrite)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from meeum import patches, results, session
+from meeum import patches, preparation, results
 from meeum.auditing import Losses
 from meeum.auditing.risk import doubt, obstacle
 from meeum.auditing.table import UNITS
@@ -30,11 +30,15 @@ DOUBTFUL = 0.2  # relative error of the noise's level beyond which its correlati
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate that is about to be tried (`settings` None), or, at last, what was chosen, and all of it in words."""
+    """A candidate that is about to be tried (`settings` None), or, at last, what was chosen, and all of it in words.
+
+    `noise` is that of the image, which need not be measured again.
+    """
 
     text: str
     share: float
     settings: Settings | None = None
+    noise: Noise | None = None
 
 
 def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iterator[Trial]:
@@ -44,7 +48,7 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
     """
     began = time.monotonic()
     volume = results.as_trained_on(volume, base)
-    noise = session.noise_of([volume], base)
+    noise = preparation.noise_of([volume], base)
     scene = Scene(volume.name, volume.spatial_shape, patches.measure([volume]), noise)
     wanted, skipped = _candidates(grid.expand(base, scene, preset="objectives", given=given), noise)
     most = len(wanted) if base.training.steps else max(2, int(SHARE * base.training.minutes * 60 / LEAST))
@@ -67,7 +71,7 @@ def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iter
     name = ranking.chosen if ranking else AUTO
     text = _told(ranking, name, found, noise, skipped, UNITS.get(volume.quantity, volume.quantity))
     settings = next((one.settings for one in wanted if one.name == name), base.changed("training", objective=AUTO))
-    yield Trial(text, 1.0, _for_the_rest(settings, time.monotonic() - began))
+    yield Trial(text, 1.0, _for_the_rest(settings, time.monotonic() - began), noise)
 
 
 def _candidates(members: Sequence[Setting], noise: Noise) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
@@ -103,7 +107,7 @@ def _for_the_rest(settings: Settings, spent: float) -> Settings:
 def _try(volume: Volume, settings: Settings, noise: Noise) -> tuple[Losses, float] | str:
     """Estimated error after a short training and the seconds the estimate took; or why there is none."""
     try:
-        running = session.prepare([volume], settings, noise=noise)
+        running = preparation.prepare([volume], settings, noise=noise)
         for _ in running.run():
             pass
         began = time.monotonic()

@@ -20,9 +20,9 @@ from meeum.comparing.standings import Standing
 from meeum.comparing.workers import Task
 from meeum.errors import MeeumError, UsageError
 from meeum.folder import MODEL_FILE
+from meeum.job import Event
 from meeum.noise import Noise
 from meeum.report.comparison import Shown, write_comparison
-from meeum.run import Event
 from meeum.settings import InputSettings, Settings
 from meeum.volume import Volume
 

@@ -20,8 +20,8 @@ from meeum import api, folder, results, run
 from meeum.comparing import scores
 from meeum.errors import MeeumError
 from meeum.folder import MODEL_FILE
+from meeum.job import Event, Job
 from meeum.noise import Noise
-from meeum.run import Event, Job
 from meeum.settings import Settings
 from meeum.volume import Volume
 

@@ -100,9 +100,9 @@ class DenoisePanel:
     def _hear(self, told: Told) -> None:
         if told.preview is not None:
             self.preview.show(told.preview)
-        if told.stage == "stopped":
+        if told.stage == "stopped" and told.share > 0:  # something is trained
             self.onward.show()
-        elif told.stage in ("done", "failed"):
+        elif told.stage in ("stopped", "done", "failed"):
             if told.result is not None:
                 self._show(told.result)
             self.end()

@@ -21,7 +21,7 @@ from meeum.volume import Volume
 
 if TYPE_CHECKING:
     from meeum.glimpse import Glimpse
-    from meeum.run import Event, Job
+    from meeum.job import Event, Job
 
 OFTEN = 0.1  # seconds between two records of the same stage
 BETWEEN, LOOKS = 2.0, 0.02  # previews: seconds between two at least, and share of the time that they may take
@@ -64,7 +64,7 @@ def denoise_so_far(errand: Denoising) -> Telling:
 
 
 def _job(errand: Denoising) -> Job:
-    from meeum.run import Job
+    from meeum.job import Job
 
     volume = asked.chosen(errand.image, errand.settings.input)
     command = asked.denoise_command(errand, out=errand.folder)
@@ -87,7 +87,8 @@ def _denoising(job: Job) -> Telling:
 def _told(event: Event) -> Told:
     if event.stage == "done":
         return Told("done", event.text, 1.0, result=event.audit)
-    share = math.nan if event.stage in ("prepare", "note", "stopped") else event.share
+    untold = event.stage == "note" or (event.stage in ("prepare", "stopped") and not event.share)
+    share = math.nan if untold else event.share
     parts = [event.text or (f"{share:.0%}" if share < 1 else "done" if share >= 1 else "")]
     parts += [f"loss {event.loss:.4f}"] if math.isfinite(event.loss) else []
     parts += [f"{_clock(event.seconds_left)} left"] if math.isfinite(event.seconds_left) and event.share < 1 else []

@@ -73,6 +73,27 @@ def test_long_waves_that_all_blocks_hold_are_not_taken_for_noise(colour: str, st
     assert noise.doubt > 0.5 and noise.source == ROUGH
 
 
+@pytest.mark.parametrize(("shape", "seed"), [((24, 64, 64), 1), ((24, 96, 96), 0)])
+@pytest.mark.parametrize("std", [4e-4, 4e-3])
+def test_nor_in_volumes_for_short_blocks(shape: tuple[int, ...], seed: int, std: float) -> None:
+    """In blocks of 16 voxels hardly a wave is as long as in larger ones."""
+    made = phantom.make(shape, seed=seed, settings=phantom.PhantomSettings(cells=9, noise_std=std))
+    noise = measure(made.noisy)
+    assert noise.sides == (16, 16, 16)
+    assert noise.std / std < (1.2 if std == 4e-3 else 4)
+    assert noise.doubt > 0.5 and noise.source == ROUGH
+
+
+@pytest.mark.parametrize(("sigma", "shape"), [(1.5, (24, 64, 64)), (2.0, (24, 64, 64)), (2.0, (256, 256))])
+def test_the_level_of_smooth_noise_is_not_said_to_be_known(sigma: float, shape: tuple[int, ...]) -> None:
+    """Blocks lack its longest waves: the level comes out too low, once with 3 % stated."""
+    white = np.random.default_rng(0).standard_normal(shape)
+    smooth = scipy.ndimage.gaussian_filter(white, sigma, mode="wrap")
+    noise = measure(Volume((smooth / smooth.std()).astype(np.float32), "ZYX"[-len(shape) :]))
+    assert noise.std < 0.95
+    assert 1 - noise.std < 1.5 * noise.uncertainty
+
+
 def test_coloured_noise_in_textured_images() -> None:
     """Textures in four blocks of five; the level is known to 8 %, and the correlation too."""
     rng = np.random.default_rng(5)

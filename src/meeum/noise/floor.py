@@ -29,6 +29,7 @@ EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they m
 FINE = 0.2  # cycles per voxel above which structure is rare
 FINER = 0.25  # above which, in a volume, the emptiest blocks hold hardly any
 COARSE, LONG = 0.08, 0.18  # cycles per voxel below which noise of a volume seldom has that share of its energy
+WAVES = 1.75  # in a block, up to which a wave is among its longest
 ALL_NOISE = 0.9  # evidence from which it may
 DOUBTFUL = 0.5  # of the noise's energy: when more fine structure than this is left out, no block is empty
 FINEST = 0.4  # cycles per voxel above which the level of white noise is taken: textures reach least far there
@@ -161,9 +162,15 @@ def detail_over(spectrum: Array, blocks: BlockSpectra) -> float:
     return float(np.exp(np.average(np.log(np.maximum(ratio, 1e-300)), weights=multiplicity(blocks.sides)[fine])))
 
 
+def coarse_share(spectrum: Array, sides: Ints) -> float:
+    """Share of the energy of a spectrum (*half) in the longest waves that blocks hold."""
+    energy = spectrum * multiplicity(sides)
+    return float(energy[~(cycles(sides) > WAVES / min(sides))].sum() / energy.sum())
+
+
 def _is_signal(energy: Array, evidence: float, sides: Ints) -> bool:
     """Whether much of what blocks share is long waves: structure that all of them hold, unless all is noise."""
-    coarse = ~(cycles(sides) > COARSE)
+    coarse = ~(cycles(sides) > max(COARSE, WAVES / min(sides)))
     return bool(evidence < ALL_NOISE and energy[coarse].sum() > LONG * energy.sum())
 
 

@@ -10,13 +10,14 @@ import numpy as np
 from meeum.errors import MeeumError, UsageError
 from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
 from meeum.noise.clipping import CLIPPED, MORE, SIDE
-from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, detail_over, find_floor
+from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, coarse_share, detail_over, find_floor
 from meeum.noise.impulses import without_impulses
 from meeum.noise.noise import Array, Noise, level_and_shape, place_terms
 from meeum.volume import Volume, difference
 
 RESAMPLES = 8
 UNSURE = 0.06  # relative error of a coloured level from which a first training tells more
+LACKING = 0.7  # of the share of the longest waves: how far off smooth noise's level was
 ROUNDING = 1e-3  # of the noise: how far above the clip values may lie by rounding
 
 REPEATS = "repeats of the same field"
@@ -145,5 +146,9 @@ def _bootstrap(blocks: BlockSpectra, floor: Floor) -> float:
 
 
 def _bias(blocks: BlockSpectra, floor: Floor) -> float:
-    """What may be wrong beside chance, as found on phantoms: few blocks are seldom empty."""
-    return float(0.01 + 0.1 * (1 - floor.evidence) + 0.1 * min(floor.doubt, 2.0) + 0.3 / np.sqrt(len(blocks.means)))
+    """What may be wrong beside chance, as found on phantoms: few blocks are seldom empty.
+
+    Blocks have no mean, and so lack about as much of the longest waves as they hold.
+    """
+    known = 0.01 + 0.1 * (1 - floor.evidence) + 0.1 * min(floor.doubt, 2.0) + 0.3 / np.sqrt(len(blocks.means))
+    return float(known + LACKING * coarse_share(floor.spectrum, blocks.sides))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from meeum import Volume, answers, phantom, preparation
 from meeum.answers import true_over_assumed, turned
+from meeum.networks import build
 from meeum.noise import Noise, measure
 from meeum.noise.measure import EMPTY, ROUGH, TRAINED
 from meeum.objectives import Network
@@ -72,7 +73,23 @@ def test_a_crowded_field_is_prepared_with_the_noise_that_is_in_it() -> None:
     assert noise.uncertainty <= 0.12 < guess.uncertainty
     assert guess.evidence == 0 < noise.evidence <= 1
     assert "a first training" in running.model.reason
-    assert running.state.step == 0  # the first training is not part of the run
+    assert running.state.step == 0  # the first training is not part of the run, but its weights are where it begins
+    fresh = build("shuffle", running.model.shape, seed=running.settings.training.seed).state_dict()
+    begun = running.model.network.state_dict()
+    assert not any(torch.equal(begun[name], weights) for name, weights in fresh.items())
+    assert all(torch.equal(begun[name], weights) for name, weights in running.state.network.state_dict().items())
+
+
+def test_another_network_does_not_begin_with_the_weights_of_the_first_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured says U-Net, and that is what the first training had; what it bears out wants the other one."""
+    volume, auto = crowded(), chosen("training.objective=auto", "training.steps=400", "training.batch=1")
+    monkeypatch.setattr(answers, "STEPS", 2)
+    begun = [now.begun for now in preparation.preparing([volume], auto) if now.begun]
+    assert begun and begun[-1].settings.network.network == "unet"
+    noise = begun[-1].noise
+    other = preparation.assemble([volume], auto.changed("network", network="shuffle"), noise, begun=begun[-1])
+    fresh = build("shuffle", other.model.shape, seed=auto.training.seed).state_dict()
+    assert all(torch.equal(other.model.network.state_dict()[name], weights) for name, weights in fresh.items())
 
 
 @pytest.mark.parametrize(

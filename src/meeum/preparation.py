@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from meeum import answers
+from meeum.checkpoint import Model
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
 from meeum.noise.measure import ROUGH, is_uncertain
@@ -23,13 +24,14 @@ BETTER, ENDING = "to know the noise better", "to see how long to train"  # what 
 class Prepared:
     """What is known of the noise so far; after how many steps, of how many at most, of a first training for what.
 
-    At last (and of `noises` never) the session.
+    At last (and of `noises` never) the session. `begun` is what the first training made of the network.
     """
 
     noise: Noise | None
     purpose: str = ""
     step: int = 0
     steps: int = 0
+    begun: Model | None = None
     session: Session | None = None
 
 
@@ -47,11 +49,12 @@ def preparing(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | N
     refuse(volumes, settings)
     patient = settings.training.patience is not None
     needed = settings.training.objective in NEEDS_NOISE or settings.prediction.mixing or patient
+    begun = None
     if needed and noise is None:
         for now in noises(volumes, settings):
             yield now
-            noise = now.noise
-    ready = assemble(volumes, settings, noise)
+            noise, begun = now.noise, now.begun
+    ready = assemble(volumes, settings, noise, begun=begun)
     if not settings.training.steps and _is_clipped(ready):
         yield from _ended_in_time(volumes, settings, ready)
     else:
@@ -90,7 +93,8 @@ def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> It
     yield Prepared(noise, BETTER, 0, steps)
     chosen = first.settings.changed("training", steps=steps).training
     for found in answers.borne_out(noise, first.state, first.pool, chosen, asked):
-        yield Prepared(found, BETTER, first.state.step, steps)
+        begun = replace(first.model, network=first.state.average)
+        yield Prepared(found, BETTER, first.state.step, steps, begun)
 
 
 def _is_clipped(ready: Session) -> bool:

@@ -58,14 +58,21 @@ def refuse(volumes: Sequence[Volume], settings: Settings) -> None:
     device(settings)
 
 
-def assemble(volumes: Sequence[Volume], settings: Settings, noise: Noise | None) -> Session:
-    """A session for what is known of the noise: objective, network and number of steps are settled here."""
+def assemble(
+    volumes: Sequence[Volume], settings: Settings, noise: Noise | None, *, begun: Model | None = None
+) -> Session:
+    """A session for what is known of the noise: objective, network and number of steps are settled here.
+
+    The weights are those of `begun`, if that is such a network.
+    """
     normalisation = measure(volumes)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
     objective = _objective(volumes, settings, normalisation, noise)
     _refuse_wide_window(settings)
     network = build(settings.network.network, shape, seed=settings.training.seed)
+    if begun and (begun.shape, begun.settings.network.network) == (shape, settings.network.network):
+        network.load_state_dict(begun.network.state_dict())
     model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes, noise=noise, reason=reason)
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     error = _error(volumes, model)

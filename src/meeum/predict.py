@@ -126,24 +126,26 @@ def _keep_means(denoised: Array, noisy: Volume, model: Model) -> None:
 
 
 def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
-    """Where the settings ask for it, it applies, and every voxel was measured."""
+    """Where the settings ask for it and noise is coloured: of the whole frame, if it can be, and of its blocks."""
     chosen, noise = model.settings.prediction, model.noise
-    if not chosen.band_limit or noise is None or band.obstacle(noisy, noise, memory_gb=chosen.memory_gb):
+    if not chosen.band_limit or noise is None or noise.is_white:
         return
-    values = noisy.read()
-    if noisy.valid(values).all():
-        band.keep_within(denoised, values, noise)
+    if not band.obstacle(noisy, noise, memory_gb=chosen.memory_gb):
+        values = noisy.read()
+        if noisy.valid(values).all():
+            band.keep_within(denoised, values, noise)
+    band.keep_within_blocks(denoised, noisy, noise)
 
 
 def left_out(noisy: Volume, model: Model) -> tuple[str, ...]:
-    """What a user should know who asked for local means, or the band limit of coloured noise, and does not get them."""
+    """What a user should know who asked for local means, or the band limit of coloured noise, and does not get all."""
     chosen, noise = model.settings.prediction, model.noise
     found = {}
     if chosen.keep_means:
-        found["local means are"] = means.obstacle(noisy, chosen.keep_means, memory_gb=chosen.memory_gb)
+        found["local means are not kept"] = means.obstacle(noisy, chosen.keep_means, memory_gb=chosen.memory_gb)
     if chosen.band_limit and noise is not None and not noise.is_white:
-        found["the band limit is"] = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
-    return tuple(f"{what} not kept: {why}" for what, why in found.items() if why)
+        found["the band limit is kept in blocks only"] = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
+    return tuple(f"{what}: {why}" for what, why in found.items() if why)
 
 
 def predict(volume: Volume, model: Model, *, device: str) -> Iterator[tuple[Region, Array]]:

@@ -93,7 +93,7 @@ def test_another_network_does_not_begin_with_the_weights_of_the_first_training(m
 
 
 @pytest.mark.parametrize(
-    ("planned", "if_guess", "if_not"), [(300, 0, 0), (400, 400, 0), (1500, 800, 0), (1600, 800, 800)]
+    ("planned", "if_guess", "if_not"), [(300, 0, 0), (400, 400, 0), (1400, 800, 0), (1500, 800, 500), (2400, 800, 800)]
 )
 def test_a_first_training_is_had_where_the_other_is_long_enough(planned: int, if_guess: int, if_not: int) -> None:
     assert [answers.steps_before(planned, guess=guess) for guess in (True, False)] == [if_guess, if_not]

@@ -42,7 +42,7 @@ LONG = 0.18  # cycles per voxel below which structure is everywhere: shells foll
 FINE = 0.35  # cycles per voxel above which it is rare: what was lowered too far there is raised again
 AWAKE, RIPE = 320, 480  # steps before which a network lets too much through to raise noise that was lowered; any noise
 DETAIL = 0.1  # answer at all frequencies at least, beyond which even noise that was measured is raised
-PART = 2  # a first training takes one of so many steps at most, unless noise is but a guess
+PART = 3  # a first training takes one of so many steps at most, unless noise is but a guess
 RISE = 2.0  # of a power, at most, at one look
 SETTLED = 0.03  # relative change of all shells below which no more looks are taken
 TRUSTED = 0.12  # relative error of a level that was borne out, as found on phantoms
@@ -54,10 +54,10 @@ CLIPPED = 0.8  # of the full level: less where values were cut off
 def steps_before(planned: int, *, guess: bool) -> int:
     """Steps of a first training before one of `planned` steps; 0 where these are too few for that.
 
-    Noise that is but a `guess` is worth as many as there are; any other, no more than half.
+    Noise that is but a `guess` is worth as many as there are; any other, no more than a third.
     """
-    steps = min(planned, STEPS * ROUNDS)
-    return steps if planned >= (AWAKE if guess else PART * steps) else 0
+    steps = min(STEPS * ROUNDS, planned if guess else planned // PART)
+    return steps if steps >= (AWAKE if guess else RIPE) else 0
 
 
 def borne_out(

@@ -84,6 +84,7 @@ def test_another_network_does_not_begin_with_the_weights_of_the_first_training(m
     """What was measured says U-Net, and that is what the first training had; what it bears out wants the other one."""
     volume, auto = crowded(), chosen("training.objective=auto", "training.steps=400", "training.batch=1")
     monkeypatch.setattr(answers, "STEPS", 2)
+    monkeypatch.setattr(answers, "AWAKE", 20)
     begun = [now.begun for now in preparation.preparing([volume], auto) if now.begun]
     assert begun and begun[-1].settings.network.network == "unet"
     noise = begun[-1].noise

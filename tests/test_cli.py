@@ -285,7 +285,7 @@ def test_time_counts_instead_of_the_steps_of_an_ini(
 ) -> None:
     (here / "run.ini").write_text("[masking]\nmasking = mean\nmask_size = 5\n[training]\nsteps = 2\n")
     asked: list[Settings] = []
-    monkeypatch.setattr("meeum.preparation.prepare", lambda volumes, settings: asked.append(settings) or 1 / 0)
+    monkeypatch.setattr("meeum.preparation.preparing", lambda volumes, settings, **_: asked.append(settings) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call("denoise", images / "cell.TCF", "--config", "run.ini", *options)
     assert (asked[0].training.minutes, asked[0].training.steps) == (minutes, None)

@@ -71,6 +71,7 @@ def test_json_on_standard_output_and_a_repeat(here: Path) -> None:
 
 def test_a_first_training_is_had_where_the_level_is_uncertain(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "ROUNDS", 1)
+    monkeypatch.setattr(answers, "AWAKE", answers.STEPS)
     io.write(phantom.make((12, 48, 48), settings=PhantomSettings(noise_std=2e-4)).noisy, here / "weak.TCF")
     told = json.loads(done(call("noise", "weak.TCF", "--trained", "--json", "-")).out)
     assert told["noise"]["source"] == TRAINED

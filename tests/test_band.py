@@ -109,6 +109,9 @@ def test_white_noise_and_lack_of_memory_are_obstacles(made, noise):
     flat = replace(noise, spectrum=np.ones_like(noise.spectrum))
     assert "white" in band.obstacle(made.noisy, flat, memory_gb=2)
     assert "memory_gb" in band.obstacle(made.noisy, noise, memory_gb=1e-4)
+    assert band.obstacle(made.noisy, noise, memory_gb=1e-3, planes=8) == ""  # where not all 24 planes fit
+    assert "8 planes" in band.obstacle(made.noisy, noise, memory_gb=1e-4, planes=8)
+    assert "24 planes" in band.obstacle(made.noisy, noise, memory_gb=1e-3, planes=64)
 
 
 @pytest.mark.parametrize("part", ["all", "with a hole"])
@@ -130,15 +133,16 @@ def test_prediction_keeps_within_the_band_where_all_was_measured(made, part):
         assert not np.array_equal(kept[..., 32:], unkept[..., 32:])
 
 
-def test_who_asked_for_the_band_limit_or_the_means_is_told_where_memory_does_not_allow_them(made):
+def test_who_asked_for_the_band_limit_or_the_means_is_told_where_memory_does_not_allow_them(made, monkeypatch):
     words = ["training.objective=auto", "training.steps=1", "prediction.flips=False"]
     model = api.train(made.noisy, override(assumed(SHAPE), words))
     assert predict.left_out(made.noisy, model) == ()
     scarce = replace(model, settings=model.settings.changed("prediction", memory_gb=1e-4))
     told = predict.left_out(made.noisy, scarce)
     assert len(told) == 2 and all("prediction.memory_gb allows 0.0001" in one for one in told)
-    assert told[0].startswith("local means are not kept") and told[1].startswith(
-        "the band limit is kept in blocks only"
-    )
+    assert told[0].startswith("local means are not kept") and told[1].startswith("the band limit is not kept")
+    monkeypatch.setattr(band, "BLOCK", 8)
+    less = replace(model, settings=model.settings.changed("prediction", memory_gb=1e-3))
+    assert predict.left_out(made.noisy, less)[1].startswith("the band limit is kept in blocks only: 24 planes")
     unasked = replace(scarce, settings=scarce.settings.changed("prediction", band_limit=False, keep_means=0.0))
     assert predict.left_out(made.noisy, unasked) == ()

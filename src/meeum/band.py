@@ -21,17 +21,18 @@ Array = NDArray[Any]
 Ints = tuple[int, ...]
 
 EMPTY = 0.1  # of the noise's mean power: a frequency that holds less was not passed by the instrument
-BYTES = 20  # per voxel
+BYTES = 20  # per voxel that is changed at a time
 BLOCK = 64  # voxels a side, at most
 
 
-def obstacle(noisy: Volume, noise: Noise, *, memory_gb: float) -> str:
-    """Why the band limit is not kept for frames of this image as a whole; empty where it is."""
+def obstacle(noisy: Volume, noise: Noise, *, memory_gb: float, planes: int | None = None) -> str:
+    """Why the band limit is not kept, `planes` at a time or for whole frames of this image; empty where it is."""
     if noise.is_white:
         return "the noise is white, so that no frequency is empty"
-    needed = math.prod(noisy.spatial_shape) * BYTES / 2**30
+    count = min(planes or noisy.spatial_shape[0], noisy.spatial_shape[0])
+    needed = count * math.prod(noisy.spatial_shape[1:]) * BYTES / 2**30
     if needed > memory_gb:
-        return f"the spectrum of a frame needs {needed:.1f} GiB, and prediction.memory_gb allows {memory_gb:g}"
+        return f"{count} planes at a time need {needed:.1f} GiB, and prediction.memory_gb allows {memory_gb:g}"
     return ""
 
 
@@ -54,12 +55,14 @@ def keep_within_blocks(denoised: Array, noisy: Volume, noise: Noise) -> None:
     """
     halves = tuple(min(BLOCK, max(size, 2)) // 2 for size in denoised.shape)
     waiting: list[tuple[slice, Array]] = []  # what the slabs at the end still have to see as it was
-    excess = np.zeros((2 * halves[0], *(n + 3 * h for n, h in zip(denoised.shape[1:], halves[1:], strict=True))))
+    excess = np.zeros(
+        (2 * halves[0], *(n + 3 * h for n, h in zip(denoised.shape[1:], halves[1:], strict=True))), np.float32
+    )
     for start in range(-halves[0], denoised.shape[0], halves[0]):
         _add_excess(excess, denoised, noisy, noise, start, halves)
         done = slice(max(start, 0), min(start + halves[0], denoised.shape[0]))
         inner = tuple(slice(h, h + n) for n, h in zip(denoised.shape[1:], halves[1:], strict=True))
-        waiting.append((done, excess[done.start - start : done.stop - start, *inner].astype(np.float32)))
+        waiting.append((done, excess[done.start - start : done.stop - start, *inner].copy()))
         excess = np.concatenate([excess[halves[0] :], np.zeros_like(excess[: halves[0]])])
         if len(waiting) > 2:
             planes, over = waiting.pop(0)

@@ -128,13 +128,14 @@ def _keep_means(denoised: Array, noisy: Volume, model: Model) -> None:
 def _limit_band(denoised: Array, noisy: Volume, model: Model) -> None:
     """Where the settings ask for it and noise is coloured: of the whole frame, if it can be, and of its blocks."""
     chosen, noise = model.settings.prediction, model.noise
-    if not chosen.band_limit or noise is None or noise.is_white:
+    if not chosen.band_limit or noise is None:
         return
     if not band.obstacle(noisy, noise, memory_gb=chosen.memory_gb):
         values = noisy.read()
         if noisy.valid(values).all():
             band.keep_within(denoised, values, noise)
-    band.keep_within_blocks(denoised, noisy, noise)
+    if not band.obstacle(noisy, noise, memory_gb=chosen.memory_gb, planes=band.BLOCK):
+        band.keep_within_blocks(denoised, noisy, noise)
 
 
 def left_out(noisy: Volume, model: Model) -> tuple[str, ...]:
@@ -144,7 +145,9 @@ def left_out(noisy: Volume, model: Model) -> tuple[str, ...]:
     if chosen.keep_means:
         found["local means are not kept"] = means.obstacle(noisy, chosen.keep_means, memory_gb=chosen.memory_gb)
     if chosen.band_limit and noise is not None and not noise.is_white:
-        found["the band limit is kept in blocks only"] = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
+        blocks = band.obstacle(noisy, noise, memory_gb=chosen.memory_gb, planes=band.BLOCK)
+        what = "the band limit is not kept" if blocks else "the band limit is kept in blocks only"
+        found[what] = blocks or band.obstacle(noisy, noise, memory_gb=chosen.memory_gb)
     return tuple(f"{what}: {why}" for what, why in found.items() if why)
 
 

@@ -342,6 +342,11 @@ def test_choosing_where_nothing_is_trained_anew(other: tuple[str, ...], here: Pa
     assert_refused(here, "cell.TCF", "--choose", *other, code=2, expected=("--choose tries trainings", "leave out one"))
 
 
+def test_a_repeat_where_nothing_is_trained(here: Path) -> None:
+    expected = ("--repeat tells the noise before a training", "leave out one")
+    assert_refused(here, "cell.TCF", "--repeat", "cell.TCF", "--model", "model", code=2, expected=expected)
+
+
 # Models
 
 

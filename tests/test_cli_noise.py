@@ -65,6 +65,7 @@ def test_json_on_standard_output_and_a_repeat(here: Path) -> None:
     assert told["noise"]["std"] == measure(one, repeat=other).std
     assert told["noise"]["std"] == pytest.approx(2e-3, rel=0.1)
     assert told["noise"]["source"] == "repeats of the same field"
+    assert told["advice"].startswith("meeum denoise with that --repeat would train recorrupted")
     flat = json.loads(done(call("noise", "cell.TCF", "--projection", "max", "--json", "-")).out)
     assert (flat["axes"], flat["shape"], len(flat["smallest_footprint"])) == ("YX", [48, 48], 2)
 

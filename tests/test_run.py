@@ -302,6 +302,7 @@ def test_settings_of_input_and_output_are_resumed_too(images: Path, here: Path) 
         ["--set", "training.steps=9"],
         ["--minutes", "3"],
         ["--quality", "fast"],
+        ["--repeat", "again.TCF"],
         ["--projection", "max"],
         ["--overwrite"],
         ["--model", "other"],
@@ -458,6 +459,21 @@ def test_a_first_training_says_how_far_it_is_and_can_be_stopped(here: Path, monk
     last = ends(run.start(replace(asked, folder=here / "stopped", stop=stopping_after(3))))
     assert (last.stage, last.text) == ("stopped", "stopped before the training began; nothing was written")
     assert not (here / "stopped").exists()
+
+
+@pytest.mark.parametrize("choose", [(), ("--choose",)])
+def test_a_repeat_tells_the_noise_to_train_with(choose: tuple[str, ...], here: Path) -> None:
+    film = phantom.make(SHAPE, settings=phantom.PhantomSettings(frames=2)).noisy
+    one, again = (io.write(film.frame(number), here / f"{number}.TCF") for number in (0, 1))
+    given = ("--repeat", again, *words(f"training.steps={STEPS}"), "--out")
+    outcome = call("denoise", one, *given, "out", *choose)
+    assert outcome.code == 0, outcome.err
+    expected = api.measure_noise(api.read(one), api.read(again))
+    found = api.load(here / "out").noise
+    assert found is not None
+    assert (found.std, found.source) == (pytest.approx(expected.std), "repeats of the same field")
+    refused = call("train", one, again, *given, "model")
+    assert (refused.code, "tells the noise of one image, but 2 were given" in refused.err) == (2, True)
 
 
 # What goes wrong on the way

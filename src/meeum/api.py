@@ -73,12 +73,16 @@ def train(
     noisy: Volume | Sequence[Volume],
     settings: Settings | None = None,
     *,
+    noise: Noise | None = None,
     show: Callable[[Progress], None] | None = None,
 ) -> Model:
-    """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`."""
+    """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`.
+
+    The noise is measured unless it is given (`measure_noise` with a repeat knows it best).
+    """
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
     chosen = settings or (assumed(volumes[0].spatial_shape) if volumes else Settings())
-    running = preparation.prepare(volumes, chosen)
+    running = preparation.prepare(volumes, chosen, noise=noise)
     for progress in running.run():
         if show:
             show(progress)

@@ -14,6 +14,7 @@ from meeum.comparing.workers import suitable_jobs
 from meeum.errors import UsageError
 from meeum.ini import read_ini
 from meeum.job import Job
+from meeum.noise import Noise
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
 
@@ -22,37 +23,54 @@ FROM_MODEL = ("masking", "network", "training")
 
 @dataclass(frozen=True)
 class Request:
-    """Files, the folder of the run, the command in words, an INI file and `section.key=value` words on top of it."""
+    """Files, the folder of the run, the command in words, an INI file and `section.key=value` words on top of it.
+
+    `repeat` is a second recording of the field that the one file shows.
+    """
 
     files: tuple[Path, ...]
     folder: Path
     command: str
     config: Path | None = None
     words: tuple[str, ...] = ()
+    repeat: Path | None = None
     overwrite: bool = False
     denoise: bool = True
 
 
 def training(asked: Request) -> Job:
     """Train on the files; without an INI file the settings are assumed, and a note says so."""
-    folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=asked.files)
+    reads = (*asked.files, asked.repeat) if asked.repeat else asked.files
+    folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=reads)
     stated = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
     volumes = _read(asked, stated)
+    noise = _noise_of_two(asked, volumes, stated)
     if asked.config or any(word.startswith("masking.masking") for word in asked.words):
-        return _job(asked, stated, volumes)
+        return _job(asked, stated, volumes, noise=noise)
     masks = ("training.objective=masked",) if any(word.startswith("masking.") for word in asked.words) else ()
     settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), (*masks, *asked.words))
     if settings.training.objective != "auto":
-        return _job(asked, settings, volumes)
+        return _job(asked, settings, volumes, noise=noise)
     note = (
         "no settings given: the noise is measured, and the training chosen by it. `meeum noise FILE` tells more, "
         "`meeum config --init run.ini` shows what can be chosen"
     )
-    return _job(asked, settings, volumes, notes=(note,))
+    return _job(asked, settings, volumes, noise=noise, notes=(note,))
+
+
+def _noise_of_two(asked: Request, volumes: list[Volume], settings: Settings) -> Noise | None:
+    """Where a second recording was given; lattices that both hold are no noise and need not be taken out first."""
+    if asked.repeat is None:
+        return None
+    if len(volumes) != 1:
+        raise UsageError(f"--repeat {asked.repeat}: tells the noise of one image, but {len(volumes)} were given")
+    return api.measure_noise(volumes[0], api.read_chosen(asked.repeat, settings.input))
 
 
 def using(asked: Request, path: Path) -> Job:
     """Denoise with a trained model: input, prediction and output may be set anew, the rest is its own."""
+    if asked.repeat:
+        raise UsageError("--repeat tells the noise before a training, and --model was trained; leave out one of them")
     folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=(*asked.files, path))
     model = api.load(path)
     kept = InputSettings(remove_lattice=model.settings.input.remove_lattice)
@@ -82,10 +100,10 @@ def _refuse_training(settings: Settings, own: Settings, path: Path) -> None:
 
 def going_on(asked: Request, model: Path | None = None) -> Job:
     """Go on with an interrupted run as it was asked for at first."""
-    if asked.config or asked.words or asked.overwrite or model:
+    if asked.config or asked.words or asked.repeat or asked.overwrite or model:
         raise UsageError(
             "--resume goes on with the settings of the interrupted run; leave out --config, --set, --minutes, "
-            "--quality, --dataset, --channel, --projection, --remove-lattice, --model and --overwrite"
+            "--quality, --repeat, --dataset, --channel, --projection, --remove-lattice, --model and --overwrite"
         )
     folder.check(asked.folder, overwrite=False, resume=True)
     settings = api.load(asked.folder).settings
@@ -140,6 +158,7 @@ def _job(
     *,
     model: Model | None = None,
     resume: bool = False,
+    noise: Noise | None = None,
     notes: tuple[str, ...] = (),
 ) -> Job:
     return Job(
@@ -152,4 +171,5 @@ def _job(
         overwrite=asked.overwrite,
         denoise=asked.denoise,
         notes=notes,
+        noise=noise,
     )

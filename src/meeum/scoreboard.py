@@ -57,7 +57,7 @@ def chosen(job: Job, *, given: Sequence[str], as_json: bool) -> Job:
     """The job with the settings that the trials speak for, and a note that says what was tried; shown on the way."""
     console = Console(stderr=as_json, markup=False, highlight=False, emoji=False)
     last = None
-    for last in choosing.choose(job.volumes[0], job.settings, given=given):
+    for last in choosing.choose(job.volumes[0], job.settings, given=given, noise=job.noise):
         if last.settings is None:
             console.print(f"Choosing: {last.text}", soft_wrap=True)
     assert last is not None and last.settings is not None  # the last record always holds them

@@ -22,7 +22,7 @@ from meeum.auditing import Audit
 from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY
 from meeum.io.files import refuse_output, replacing
 from meeum.job import Event, Job
-from meeum.noise import Noise, measure
+from meeum.noise import Noise
 from meeum.noise.findings import box, percent, things
 from meeum.noise.measure import REPEATS
 from meeum.preparation import Prepared
@@ -194,8 +194,7 @@ def measured_noise(image: Volume, repeat: Volume | None, *, trained: bool) -> No
 def survey_noise(image: Volume, noise: Noise, *, json_to: str | None, pictures: Path | None, overwrite: bool) -> None:
     """Describe, write what was asked for, then the report, or the JSON in its stead."""
     found = survey(image, noise)
-    known = measure(image) if noise.source == REPEATS else noise  # `meeum denoise` knows of no repeat
-    found = replace(found, advice=_advice(image, known))
+    found = replace(found, advice=_advice(image, noise))
     text = json.dumps(found.as_dict(), allow_nan=False, indent=1)
     written: list[Path] = []
     if json_to and json_to != "-":
@@ -212,7 +211,8 @@ def survey_noise(image: Volume, noise: Noise, *, json_to: str | None, pictures: 
 
 def _advice(image: Volume, noise: Noise) -> str:
     reason = route(assumed(image.spatial_shape), noise, patches.measure([image]))[1]
-    return f"meeum denoise would train {reason}."
+    told = " with that --repeat" if noise.source == REPEATS else ""
+    return f"meeum denoise{told} would train {reason}."
 
 
 def _show_survey(found: Survey, written: Sequence[Path]) -> None:

@@ -20,6 +20,7 @@ Minutes = Annotated[float | None, typer.Option(min=0.01, help="time to train, in
 Quality = Annotated[str | None, typer.Option(help="fast (1 minute), normal (5) or best (20)")]
 Dataset = Annotated[str | None, typer.Option(help="HDF5, OME-Zarr: which dataset")]
 Channel = Annotated[int | None, typer.Option(min=0, help="which channel or colour of an image that has several")]
+Repeat = Annotated[Path | None, typer.Option(help="a second recording of the same field: tells its noise best")]
 NoData = Annotated[float | None, typer.Option(help="value (or nan) of voxels that were never measured")]
 JsonTo = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="write all numbers there; -: on standard output")

@@ -24,6 +24,7 @@ def denoise(
     minutes: options.Minutes = None,
     quality: options.Quality = None,
     set_: options.Sets = None,
+    repeat: options.Repeat = None,
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
@@ -42,7 +43,7 @@ def denoise(
     words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
     words += report_size(report_mb)
     target = out or Path(f"{folder.name_of(file)}_meeum")
-    asked = request.Request((file,), target, command(), config, tuple(words), overwrite=overwrite)
+    asked = request.Request((file,), target, command(), config, tuple(words), repeat, overwrite=overwrite)
     if choose and (resume or model):
         raise UsageError("--choose tries trainings, and --resume and --model go on with one; leave out one of them")
     if resume:
@@ -62,6 +63,7 @@ def train(
     minutes: options.Minutes = None,
     quality: options.Quality = None,
     set_: options.Sets = None,
+    repeat: options.Repeat = None,
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
@@ -74,7 +76,9 @@ def train(
     from meeum import request
 
     words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
-    asked = request.Request(tuple(files), out, command(), config, tuple(words), overwrite=overwrite, denoise=False)
+    asked = request.Request(
+        tuple(files), out, command(), config, tuple(words), repeat, overwrite=overwrite, denoise=False
+    )
     _follow(request.going_on(asked) if resume else request.training(asked), as_json)
 
 

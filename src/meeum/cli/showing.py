@@ -30,7 +30,7 @@ def info(
 @app.command()
 def noise(
     file: options.File,
-    repeat: Annotated[Path | None, typer.Option(help="a second recording of the same field")] = None,
+    repeat: options.Repeat = None,
     trained: Annotated[
         bool, typer.Option("--trained", help="let a first training (about a minute) set right what is uncertain")
     ] = False,

@@ -41,14 +41,15 @@ class Trial:
     noise: Noise | None = None
 
 
-def choose(volume: Volume, base: Settings, *, given: Sequence[str] = ()) -> Iterator[Trial]:
+def choose(volume: Volume, base: Settings, *, given: Sequence[str] = (), noise: Noise | None = None) -> Iterator[Trial]:
     """Try the `objectives` grid on one image; the last record holds the settings for the time that is left.
 
-    `given`: the words that `base` was made with. Where nothing can be told apart, `auto` is taken.
+    `given`: the words that `base` was made with; `noise`: where it is known already. Where nothing can be told apart,
+    `auto` is taken.
     """
     began = time.monotonic()
     volume = results.as_trained_on(volume, base)
-    noise = preparation.noise_of([volume], base)
+    noise = noise or preparation.noise_of([volume], base)
     scene = Scene(volume.name, volume.spatial_shape, patches.measure([volume]), noise)
     wanted, skipped = _candidates(grid.expand(base, scene, preset="objectives", given=given), noise)
     most = len(wanted) if base.training.steps else max(2, int(SHARE * base.training.minutes * 60 / LEAST))

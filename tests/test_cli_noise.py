@@ -67,7 +67,7 @@ def test_json_on_standard_output_and_a_repeat(here: Path) -> None:
     assert told["noise"]["source"] == "repeats of the same field"
     assert told["advice"].startswith("meeum denoise with that --repeat would train recorrupted")
     flat = json.loads(done(call("noise", "cell.TCF", "--projection", "max", "--json", "-")).out)
-    assert (flat["axes"], flat["shape"], len(flat["smallest_footprint"])) == ("YX", [48, 48], 2)
+    assert (flat["axes"], flat["shape"], flat["predictable_share"][0]["footprint"]) == ("YX", [48, 48], [0, 0])
 
 
 def test_a_first_training_is_had_where_the_level_is_uncertain(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

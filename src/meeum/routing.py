@@ -38,7 +38,7 @@ def route(
             "the others are kept as far as the noise beside them allows"
         )
     if noise.is_white and noise.photons < FEW:
-        reason = f"thinning: the noise is that of few photons (about {noise.photons:.1g} per voxel)"
+        reason = f"thinning: the noise is that of few photons (about {noise.photons:.2g} per voxel)"
         return _thinned(settings, noise, small), reason
     if noise.is_white and noise.uncertainty > UNKNOWN and min(noise.sides[-2:]) >= WIDE:
         settings = fine(_passes(settings.changed("training", objective="neighbours"), small), noise)
@@ -120,7 +120,7 @@ def _impulsive(settings: Settings, noise: Noise, small: bool) -> Settings:
     settings = settings.changed("masking", masking="median", mask_size=(5,), footprint=(0,))
     settings = settings.changed("training", objective="masked", loss="absolute")
     if settings.prediction.mixing is None:  # voxels that are not far off are mostly right as they are
-        settings = settings.changed("prediction", mixing=noise.rest_std is not None)
+        settings = settings.changed("prediction", mixing=True)
     return _passes(settings, small)
 
 

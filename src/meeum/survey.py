@@ -22,7 +22,7 @@ Ints = tuple[int, ...]
 Patterns = tuple[Lattice | Stripes | Seam, ...]
 
 VERSION = 1  # of the JSON: grows when the meaning of a key changes
-SAMPLE = 4_000_000  # voxels whose values are looked at
+SAMPLE, FEWEST = 4_000_000, 8  # voxels whose values are looked at, and planes if there are as many
 SEARCHED = 12_000_000  # voxels of one frame in which patterns are sought
 NEAR = 5  # voxels over which values are averaged to tell signal from noise
 PLANES = 16  # of a projection, read at a time
@@ -103,7 +103,7 @@ def survey(volume: Volume, noise: Noise | None = None) -> Survey:
     low, high = np.quantile(np.concatenate([means for _, means in planes]), SIGNAL)
     ends = (float(low), float(high))
     patterns = find_patterns(volume.frame(0))
-    trust, untold = reliability(noise, volume.spatial_shape)
+    trust, untold = reliability(noise, volume.spatial_shape, values)
     said = describe_noise(noise, quantity=volume.quantity, darkest_brightest=ends)
     return Survey(
         name=volume.name,
@@ -169,19 +169,20 @@ def _projected(frame: Volume) -> Array:
 
 
 def _sample(volume: Volume) -> list[tuple[Array, Array]]:
-    """Measured values of evenly spread planes of all frames, and the local mean at each."""
-    leading = volume.shape[:-2]
-    count = int(np.clip(SAMPLE // max(math.prod(volume.shape[-2:]), 1), 1, math.prod(leading)))
-    picked = np.unique(np.linspace(0, math.prod(leading) - 1, count).round().astype(int))
+    """Measured values of evenly spread planes of all frames, and the local mean at each; of large planes, every nth."""
+    leading, size = volume.shape[:-2], max(math.prod(volume.shape[-2:]), 1)
+    all_planes = math.prod(leading)
+    count = int(np.clip(SAMPLE // size, min(FEWEST, all_planes), all_planes))
+    step = -(-count * size // SAMPLE)
     planes = []
-    for index in picked:
+    for index in ((np.arange(count) + 0.5) * all_planes / count).astype(int):
         place = np.unravel_index(index, leading) if leading else ()
         single = tuple(slice(int(i), int(i) + 1) for i in place)
         plane = volume.read((*single, slice(None), slice(None))).reshape(volume.shape[-2:])
         known = volume.valid(plane) & np.isfinite(plane)
         share = np.maximum(uniform_filter(known.astype(np.float32), NEAR), 1e-3)
         means = uniform_filter(np.where(known, plane, 0), NEAR) / share
-        planes.append((plane[known], means[known]))
+        planes.append((plane[known][::step], means[known][::step]))
     return planes
 
 

@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from meeum.noise.clipping import clip_of
+from meeum.noise.clipping import clip_of, is_crowded
 from meeum.noise.impulses import tails_of
 from meeum.volume import Region, Volume
 
@@ -21,7 +21,9 @@ Ints = tuple[int, ...]
 
 SIDES = (32, 24, 16)  # longest sides of a block that are tried, voxels
 ENOUGH = 60  # blocks among which some may be empty
+MOSTLY = 0.5  # share of a block's variance from which a slope is taken for that of the background
 NOTHING = 1e-12  # of the mean power: no frequency is emptier, so that ratios and logarithms can be taken
+PER_BLOCK = ("power", "means", "centres", "tails", "skews", "clips", "cut", "crowded")
 MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
 
 
@@ -35,7 +37,10 @@ class BlockSpectra:
     centres (B, axes) where in the frame, from -1 to 1 along each axis
     tails   (B,) how much larger the deviations from a median of 3x3 are than their median says: about 1 for Gaussian
             noise, above 2 where few voxels are far off; nan where most neighbours are equal
+    skews   (B,) skewness under the window: about 0 for noise, positive where bright dots stand out of it
     clips   (B,) value below which all were cut off, nan where none were
+    cut     (B,) share of voxels that lie there
+    crowded (B,) whether one value fills a part of the block, as padding does
     tried   how many blocks were read; constant ones and those with voxels that were
             never measured are left out
     """
@@ -44,14 +49,16 @@ class BlockSpectra:
     means: Array
     centres: Array
     tails: Array
+    skews: Array
     clips: Array
+    cut: Array
+    crowded: NDArray[np.bool_]
     sides: Ints
     tried: int
 
     def only(self, chosen: NDArray[np.bool_]) -> BlockSpectra:
         """Some of the blocks, (B,)."""
-        parts = {name: getattr(self, name)[chosen] for name in ("power", "means", "centres", "tails", "clips")}
-        return replace(self, **parts)
+        return replace(self, **{name: getattr(self, name)[chosen] for name in PER_BLOCK})
 
 
 def block_spectra(
@@ -73,10 +80,11 @@ def block_spectra(
     order = np.random.default_rng(0).permutation(len(places))[: times * MOST[len(chosen)]]
     tried = [(places[i], _row(frames[places[i][0]], places[i][1], window, change)) for i in order]
     rows = [(place, row) for place, row in tried if row is not None]
-    power, means, centres, tails, clips = (np.array([row[part] for _, row in rows]) for part in range(5))
+    parts = {name: np.array([row[number] for _, row in rows]) for number, name in enumerate(PER_BLOCK)}
     if signal:
-        means = np.array([_mean(signal[index].read(_region(corner, chosen)), window) for (index, corner), _ in rows])
-    return BlockSpectra(power, means, centres, tails, clips, chosen, len(order))
+        regions = ((signal[index], _region(corner, chosen)) for (index, corner), _ in rows)
+        parts["means"] = np.array([_mean(frame.read(region), window) for frame, region in regions])
+    return BlockSpectra(**parts, sides=chosen, tried=len(order))
 
 
 def block_sides(shapes: Sequence[Ints], longest: Ints = SIDES) -> Ints:
@@ -113,19 +121,34 @@ def _region(corner: Ints, sides: Ints) -> Region:
     return tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
 
 
-def _row(
-    frame: Volume, corner: Ints, window: Array, change: Callable[[Array], Array] | None
-) -> tuple[Array, float, Array, float, float] | None:
+def _row(frame: Volume, corner: Ints, window: Array, change: Callable[[Array], Array] | None) -> tuple[Any, ...] | None:
+    """What `PER_BLOCK` names, of one block; None of a constant one, or where voxels were never measured."""
     values = frame.read(_region(corner, window.shape)).astype(np.float64)
     if not frame.valid(values).all() or not np.isfinite(values).all():
         return None
+    clip = clip_of(values)
+    crowded = bool(np.isnan(clip)) and is_crowded(values)
     values = change(values) if change else values
     if np.ptp(values) <= 1e-6 * np.abs(values).max():  # clipped: no noise is left in it
         return None
     mean = _mean(values, window)
-    power = np.abs(scipy.fft.rfftn((values - mean) * window)) ** 2
+    level = _level(values - mean, window)
+    power = np.abs(scipy.fft.rfftn(level * window)) ** 2
+    skew = float(np.sum(level**3 * window**2) / np.sum(level**2 * window**2) ** 1.5)
     centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
-    return smooth(power).astype(np.float32), mean, centre, tails_of(values), clip_of(values)
+    cut = float((values <= clip).mean())
+    return smooth(power).astype(np.float32), mean, centre, tails_of(values), skew, clip, cut, crowded
+
+
+def _level(values: Array, window: Array) -> Array:
+    """Values of mean 0 without a background's slope: of each axis along which it is most of what the block holds."""
+    for axis, side in enumerate(values.shape):
+        place = (np.arange(side) - (side - 1) / 2).reshape([-1 if a == axis else 1 for a in range(values.ndim)])
+        weight = float((place**2 * window).sum())
+        slope = (values * place * window).sum() / max(weight, 1e-12)
+        if slope**2 * weight > MOSTLY * (values**2 * window).sum():
+            values = values - slope * place
+    return values
 
 
 def smooth(power: Array) -> Array:
@@ -172,5 +195,16 @@ def white_blocks(sides: Ints, count: int) -> BlockSpectra:
     window = _window(sides)
     rows = [np.abs(scipy.fft.rfftn(rng.standard_normal(sides) * window)) ** 2 for _ in range(count)]
     power = np.array([smooth(row) for row in rows], dtype=np.float32)
-    centres, clips = np.zeros((count, len(sides))), np.full(count, np.nan)
-    return BlockSpectra(power, np.zeros(count), centres, np.ones(count), clips, sides, count)
+    none = np.zeros(count)
+    return BlockSpectra(
+        power=power,
+        means=none,
+        centres=np.zeros((count, len(sides))),
+        tails=none + 1,
+        skews=none,
+        clips=none + np.nan,
+        cut=none,
+        crowded=none.astype(bool),
+        sides=sides,
+        tried=count,
+    )

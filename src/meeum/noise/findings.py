@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meeum.noise.floor import DOUBTFUL
-from meeum.noise.measure import REPEATS, TIMES, TRAINED, UNCLIPPED
+from meeum.noise.measure import CUT, PADDED, REPEATS, TIMES, TRAINED, UNCLIPPED
 from meeum.noise.noise import LEAST, Noise, place_terms
 from meeum.noise.share import predictable_share, smallest_footprint
+from meeum.noise.values import Values
 
 Array = NDArray[Any]
 Limits = tuple[float, float]
@@ -18,6 +20,9 @@ Limits = tuple[float, float]
 LITTLE = 0.1  # share of the noise that may be left in
 WEAK_EVIDENCE = 0.3
 FEW_BLOCKS = 12
+MANY = 0.05  # share of the voxels at the lowest or the highest value that changes the noise
+COARSE = 0.5  # of a step between values: noise that is weaker is mostly rounded away
+ROUNDED = 0.05  # of the noise's standard deviation: steps of 32-bit numbers from which they count
 HARDLY, ROUGHLY = 0.25, 0.1  # relative uncertainty of the level
 UNITS = {"refractive index": "RI", "intensity": ""}
 
@@ -34,20 +39,22 @@ def describe_noise(noise: Noise, *, quantity: str, darkest_brightest: Limits) ->
     if noise.is_impulsive:
         said.append(
             f"A few {things(noise)} are much farther off than the rest (tails {noise.tails:.1f}, where Gaussian noise "
-            "has 1): hot pixels, salt and pepper, or fine detail."
-            + (
-                f" Beside them its standard deviation is {_with(noise.rest_std, unit)}."
-                if noise.rest_std is not None
-                else ""
-            )
+            "has 1): hot pixels, salt and pepper, or fine detail. Beside them its standard deviation is "
+            f"{_with(noise.rest_std or 0.0, unit)}."
         )
     return tuple(said)
 
 
-def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
+def reliability(noise: Noise, shape: tuple[int, ...], values: Values | None = None) -> tuple[str, tuple[str, ...]]:
     """Good, fair or poor, and a sentence for each thing that could not be told of an image of `shape`."""
-    said = []
+    said = list(_lost(noise, values)) if values else []
     two = noise.source in (REPEATS, TIMES)
+    if noise.source == PADDED:
+        said.append(
+            "One value fills a part of every block, as padding does: if it is no data, say so (--no-data VALUE)."
+        )
+    if noise.source == CUT:
+        said.append("Values were cut off everywhere: the level is what a Gaussian would have had before.")
     if noise.source == TIMES:
         said.append("What moved between the time points was taken for noise too.")
     if noise.source == UNCLIPPED:
@@ -66,6 +73,28 @@ def reliability(noise: Noise, shape: tuple[int, ...]) -> tuple[str, tuple[str, .
     if noise.uncertainty > HARDLY or (noise.doubt > DOUBTFUL and noise.source != TRAINED):
         return "poor", tuple(said)
     return "fair" if noise.uncertainty > ROUGHLY or said else "good", tuple(said)
+
+
+def _lost(noise: Noise, values: Values) -> Iterator[str]:
+    """What the values themselves no longer tell of the noise."""
+    if values.clipped_high and values.at_maximum > MANY:
+        yield f"{percent(values.at_maximum)} of the voxels are saturated: noise is missing there."
+    if values.clipped_low and values.at_minimum > MANY and noise.clip is None:
+        yield (
+            f"{percent(values.at_minimum)} of the voxels lie at the lowest value: if they were cut off there, noise is "
+            "missing, and it is stronger than stated."
+        )
+    if values.step and noise.std < COARSE * values.step:
+        yield (
+            f"The values lie {number(values.step)} apart, more than {1 / COARSE:.2g} standard deviations of the noise: "
+            "rounding hides it."
+        )
+    held = float(np.spacing(np.float32(max(abs(values.minimum), abs(values.maximum)))))
+    if held > ROUNDED * noise.std:
+        yield (
+            f"The values lie so far from 0 that 32-bit numbers, which meeum computes with, hold them in steps of "
+            f"{number(held)}: subtract a constant first."
+        )
 
 
 def _no_empty_region(noise: Noise, two: bool) -> str:
@@ -138,10 +167,10 @@ def _signal(noise: Noise, unit: str, ends: Limits) -> str:
     dark, bright = (f"{'under ' if std <= LEAST * noise.std else ''}{_with(std, unit)}" for std in stds)
     way = "grows" if noise.gain > 0 else "falls"
     law = f"its variance {way} by {number(abs(noise.gain))} per {unit or 'unit'} of signal"
-    if noise.read > 0:
+    if noise.read > 0 and noise.gain > 0:
         rest = f", on top of a standard deviation of {_with(float(np.sqrt(noise.read)), unit)} at 0 (read noise)"
     else:
-        rest = f", from nothing at {_with(-noise.read / noise.gain, unit)} on" if noise.gain > 0 else ""
+        rest = f", from nothing at {-noise.read / noise.gain:.5g} on" if noise.gain > 0 else ""
     return (
         f"The noise is {'stronger' if noise.gain > 0 else 'weaker'} where the signal is: {dark} at {ends[0]:.5g}, "
         f"{bright} at {ends[1]:.5g}; {law}{rest}."

@@ -19,18 +19,14 @@ from numpy.typing import NDArray
 from meeum.noise.blocks import BlockSpectra, Ints, chance, cycles, multiplicity, white_blocks
 from meeum.noise.emptiest import emptiest, shared
 from meeum.noise.levels import explain
+from meeum.noise.structure import FINER, LEAST_SIGNAL, holds_dots, is_long_waves
 
 Array = NDArray[Any]
 
-LEAST_SIGNAL = 0.15  # quantile of the blocks that gives the floor at a frequency
 ROUNDS = 5
 QUANTILES = (0.15, 0.90)  # of the blocks: far apart where some hold signal at a frequency and others do not
 EXCESS = (0.25, 0.3)  # how much farther apart (in logs) than noise's own they may be, and the width of the transition
 FINE = 0.2  # cycles per voxel above which structure is rare
-FINER = 0.25  # above which, in a volume, the emptiest blocks hold hardly any
-COARSE, LONG = 0.08, 0.18  # cycles per voxel below which noise of a volume seldom has that share of its energy
-WAVES = 1.75  # in a block, up to which a wave is among its longest
-ALL_NOISE = 0.9  # evidence from which it may
 DOUBTFUL = 0.5  # of the noise's energy: when more fine structure than this is left out, no block is empty
 FINEST = 0.4  # cycles per voxel above which the level of white noise is taken: textures reach least far there
 CALIBRATION = 200  # blocks of white noise
@@ -81,7 +77,9 @@ def find_floor(blocks: BlockSpectra) -> Floor:
     spectrum, free, doubt = _spectrum(blocks, levels, cause, _uncells(cells, blocks.power.shape[1:]))
     energy = spectrum * multiplicity(blocks.sides)
     evidence = float(energy[free].sum() / energy.sum())
-    if len(blocks.sides) == 3 and _is_signal(energy, evidence, blocks.sides):
+    if len(blocks.sides) == 3 and is_long_waves(energy, evidence, blocks.sides):
+        doubt = max(doubt, 1.0)
+    if np.ptp(spectrum) > 0 and holds_dots(blocks):
         doubt = max(doubt, 1.0)
     return _rough(blocks, doubt) if doubt > DOUBTFUL else Floor(levels, cause, spectrum, free, evidence, doubt)
 
@@ -151,27 +149,6 @@ def _doubt(spectrum: Array, least: Array, free: NDArray[np.bool_], sides: Ints) 
     energy = spectrum * multiplicity(sides)
     left = np.maximum(least / np.maximum(spectrum, 1e-300) - 1, 0) * energy
     return float(left[(cycles(sides) > FINE) & ~free].sum() / energy.sum())
-
-
-def detail_over(spectrum: Array, blocks: BlockSpectra) -> float:
-    """Mean power of the blocks over a spectrum (*half) of noise, geometric mean over fine frequencies."""
-    fine = cycles(blocks.sides) > FINER
-    if not fine.any():
-        return 1.0
-    ratio = blocks.power.mean(axis=0, dtype=np.float64)[fine] / np.maximum(spectrum[fine], 1e-300)
-    return float(np.exp(np.average(np.log(np.maximum(ratio, 1e-300)), weights=multiplicity(blocks.sides)[fine])))
-
-
-def coarse_share(spectrum: Array, sides: Ints) -> float:
-    """Share of the energy of a spectrum (*half) in the longest waves that blocks hold."""
-    energy = spectrum * multiplicity(sides)
-    return float(energy[~(cycles(sides) > WAVES / min(sides))].sum() / energy.sum())
-
-
-def _is_signal(energy: Array, evidence: float, sides: Ints) -> bool:
-    """Whether much of what blocks share is long waves: structure that all of them hold, unless all is noise."""
-    coarse = ~(cycles(sides) > max(COARSE, WAVES / min(sides)))
-    return bool(evidence < ALL_NOISE and energy[coarse].sum() > LONG * energy.sum())
 
 
 def _rough(blocks: BlockSpectra, doubt: float) -> Floor:

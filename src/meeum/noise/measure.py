@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from meeum.errors import MeeumError, UsageError
-from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, multiplicity
-from meeum.noise.clipping import CLIPPED, MORE, SIDE
-from meeum.noise.floor import DOUBTFUL, LEAST_SIGNAL, Floor, cells_of, coarse_share, detail_over, find_floor
+from meeum.noise.blocks import ENOUGH, BlockSpectra, block_spectra, cycles, multiplicity
+from meeum.noise.clipping import CLIPPED, MORE, SIDE, left_of
+from meeum.noise.floor import DOUBTFUL, FINEST, Floor, cells_of, find_floor
 from meeum.noise.impulses import without_impulses
-from meeum.noise.noise import Array, Noise, level_and_shape, place_terms
+from meeum.noise.noise import IMPULSIVE, Array, Noise, level_and_shape, place_terms
+from meeum.noise.structure import LEAST_SIGNAL, coarse_share, detail_over
 from meeum.volume import Volume, difference
 
 RESAMPLES = 8
 UNSURE = 0.06  # relative error of a coloured level from which a first training tells more
 LACKING = 0.7  # of the share of the longest waves: how far off smooth noise's level was
+GUESSED = 0.5  # relative error of a level that is but a guess
+SINGLE = 0.7  # power of voxels far off at the finest frequencies, over their mean power, at least: dots have less
+FEW_FAR = 0.2  # of the other noise's variance: voxels far off that make up less may be its tails
+FAR_ERROR = 0.1  # relative error, at least, of a level that is mostly that of voxels far off
 ROUNDING = 1e-3  # of the noise: how far above the clip values may lie by rounding
 
 REPEATS = "repeats of the same field"
@@ -25,6 +31,8 @@ TIMES = "differences between time points"
 EMPTY = "the emptiest blocks and the frequencies without signal"
 ROUGH = "the fine structure of the emptiest blocks: no block is empty, so this may be signal"
 TRAINED = "the emptiest blocks, and what a first training bears out of that"
+CUT = "the emptiest blocks, of which much was cut off, as if the noise were Gaussian"
+PADDED = "blocks that one value fills in part, as padding does, so this may be wrong by half"
 UNCLIPPED = "small blocks that clipping left alone, and the correlation in the emptiest blocks"
 
 
@@ -37,24 +45,18 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     of the image was measured throughout.
     """
     volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
-    frames = [volume.frame(index) for volume in volumes for index in range(volume.frame_count)]
+    _refuse_unlike(volumes, repeat)
     pairs, source = _pairs(volumes, repeat)
-    blocks = block_spectra(
-        [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames, signal=[one for one, _ in pairs]
-    )
-    if len(blocks.means) == 0 and repeat is None:  # frames that are copies of each other
-        pairs, source, blocks = [], "", block_spectra(frames)
-    if len(blocks.means) == 0:
-        raise MeeumError(
-            f"{volumes[0].name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
-            f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
-        )
-    noise = _measured(blocks, source)
+    frames = [frame for volume in volumes for frame in _frames(volume)]
+    looked_at = [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames
+    blocks = block_spectra(looked_at, signal=[one for one, _ in pairs])
+    if len(blocks.means) == 0 and source == TIMES:  # frames that are copies of each other
+        pairs, source, looked_at, blocks = [], "", frames, block_spectra(frames)
+    _refuse_nothing(volumes[0], repeat, blocks)
+    noise = _beside_padding(looked_at, blocks, source)
     if not pairs and np.isfinite(blocks.clips).mean() > CLIPPED:
-        return _beside_clipping(frames, noise, float(np.nanmedian(blocks.clips)))
-    if not pairs and noise.is_impulsive:
-        return replace(noise, rest_std=_beside_impulses(frames))
-    return noise
+        return _beside_clipping(frames, noise, blocks)
+    return _beside_impulses(looked_at, blocks, noise, source) if noise.tails > IMPULSIVE else noise
 
 
 def is_uncertain(noise: Noise) -> bool:
@@ -69,34 +71,101 @@ def _measured(blocks: BlockSpectra, source: str) -> Noise:
     return replace(noise, uncertainty=float(np.hypot(_bootstrap(blocks, floor), _bias(blocks, floor))))
 
 
-def _beside_clipping(frames: Sequence[Volume], noise: Noise, clip: float) -> Noise:
-    """The level from small blocks that clipping left alone, if there are enough: it halves the noise of the others."""
-    blocks = block_spectra(frames, longest=(SIDE,), times=MORE)
-    blocks = blocks.only(np.isnan(blocks.clips))
-    if len(blocks.means) < ENOUGH:
+def _beside_padding(frames: Sequence[Volume], blocks: BlockSpectra, source: str) -> Noise:
+    """From the blocks that no value fills in part, from smaller ones if there are none; from all, it is a guess."""
+    if not blocks.crowded.all():
+        return _measured(blocks.only(~blocks.crowded), source)
+    small = block_spectra(frames, longest=(SIDE,), times=MORE)
+    small = small.only(~small.crowded & np.isnan(small.clips))
+    if len(small.means) >= ENOUGH:
+        return _measured(small, source)
+    noise = _measured(blocks, PADDED)
+    return replace(noise, uncertainty=max(noise.uncertainty, GUESSED))
+
+
+def _beside_clipping(frames: Sequence[Volume], noise: Noise, blocks: BlockSpectra) -> Noise:
+    """The level from small blocks that clipping left alone: it halves the noise of the others.
+
+    Where they are too few, what a Gaussian would have been before as much of it was cut off.
+    """
+    clip, small = float(np.nanmedian(blocks.clips)), block_spectra(frames, longest=(SIDE,), times=MORE)
+    small = small.only(np.isnan(small.clips))
+    if len(small.means) < ENOUGH:
+        std = noise.std / float(left_of(np.median(blocks.cut[np.isfinite(blocks.clips)])))
+        before = replace(noise.with_level(std), source=CUT, uncertainty=max(noise.uncertainty, GUESSED), tails=1.0)
+    else:
+        before = replace(_measured(small, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides)
+    return replace(before, clip=clip + ROUNDING * before.std)
+
+
+def _beside_impulses(frames: Sequence[Volume], blocks: BlockSpectra, noise: Noise, source: str) -> Noise:
+    """The spectrum of the noise beside the few voxels that are far off, and the level of both together.
+
+    As it was where what is left out then is hardly anything, or lies side by side: long tails are also those of
+    counting, and of a specimen of fine dots. Where voxels far off make up most of the noise, it is white as they are.
+    """
+    beside = block_spectra(frames, change=without_impulses)
+    if len(beside.means) == 0:
+        return replace(noise, rest_std=0.0)
+    rest, far = _measured(beside, source), blocks.power.mean(axis=0) - beside.power.mean(axis=0)
+    variance = float(np.average(far, weights=multiplicity(blocks.sides)))
+    if variance < FEW_FAR * rest.std**2 or far[cycles(blocks.sides) > FINEST].mean() < SINGLE * variance:
         return noise
-    beside = replace(_measured(blocks, UNCLIPPED), spectrum=noise.spectrum, sides=noise.sides, tails=noise.tails)
-    return replace(beside, clip=clip + ROUNDING * beside.std)
+    std = float(np.hypot(rest.std, np.sqrt(variance)))
+    even = replace(rest, follows="nothing", place=(), read=0.0, gain=0.0, tails=noise.tails, detail=noise.detail)
+    both = replace(even, std=std, rest_std=rest.std)
+    if not both.is_lopsided:
+        return both
+    return replace(
+        both,
+        spectrum=np.ones_like(rest.spectrum),
+        source=source or EMPTY,
+        evidence=max(noise.evidence, rest.evidence),
+        doubt=min(noise.doubt, rest.doubt),
+        uncertainty=max(min(noise.uncertainty, rest.uncertainty), FAR_ERROR),
+    )
 
 
-def _beside_impulses(frames: Sequence[Volume]) -> float:
-    """The level with voxels far off taken out; 0 if every block is constant then."""
-    blocks = block_spectra(frames, change=without_impulses)
-    return _measured(blocks, "").std if len(blocks.means) else 0.0
+def _refuse_nothing(volume: Volume, repeat: Volume | None, blocks: BlockSpectra) -> None:
+    if len(blocks.means):
+        return
+    if repeat is not None:
+        raise MeeumError(
+            f"{repeat.name}: tells nothing of the noise of {volume.name}: their difference is constant or was not "
+            "measured in each block looked at, as if both were the same recording"
+        )
+    raise MeeumError(
+        f"{volume.name}: the noise cannot be measured: each of the {blocks.tried} blocks of "
+        f"{'x'.join(map(str, blocks.sides))} voxels looked at is constant or holds voxels that were never measured"
+    )
+
+
+def _refuse_unlike(volumes: Sequence[Volume], repeat: Volume | None) -> None:
+    if repeat is not None and (len(volumes) != 1 or repeat.shape != volumes[0].shape):
+        raise UsageError(
+            f"{repeat.name}: a repeat must have the shape of the image, {'x'.join(map(str, volumes[0].shape))}, "
+            f"but has {'x'.join(map(str, repeat.shape))}"
+        )
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:
     """Frames that show the same field, and what they are; nothing of either if there are none."""
     if repeat is not None:
-        if len(volumes) != 1 or repeat.shape != volumes[0].shape:
-            raise UsageError(
-                f"{repeat.name}: a repeat must have the shape of the image, {'x'.join(map(str, volumes[0].shape))}, "
-                f"but has {'x'.join(map(str, repeat.shape))}"
-            )
         pairs = [(volumes[0].frame(i), repeat.frame(i)) for i in range(repeat.frame_count)]
-        return pairs, REPEATS
-    pairs = [(v.frame(i), v.frame(i + 1)) for v in volumes for i in range(v.frame_count - 1)]
+        return [pair for pair in pairs if not any(map(_is_blank, pair))], REPEATS
+    films = [[frame for frame in _frames(v) if not _is_blank(frame)] for v in volumes if v.frame_count > 1]
+    pairs = [pair for film in films for pair in pairwise(film)]
     return pairs, TIMES if pairs else ""
+
+
+def _frames(volume: Volume) -> list[Volume]:
+    return [volume.frame(index) for index in range(volume.frame_count)]
+
+
+def _is_blank(frame: Volume) -> bool:
+    """Whether nothing was recorded in its middle plane."""
+    middle = tuple(slice(size // 2, size // 2 + 1) for size in frame.shape[:-2])
+    return bool(np.ptp(frame.read((*middle, slice(None), slice(None)))) == 0)
 
 
 def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:
@@ -123,9 +192,10 @@ def _assembled(blocks: BlockSpectra, floor: Floor, source: str) -> Noise:
 
 def _line(means: Array, variances: Array) -> tuple[float, float]:
     """Variance at value 0, and per unit of value; relative errors count, so that dark blocks count."""
-    design = np.stack([np.ones(len(means)), means], axis=1) / variances[:, None]
-    (read, gain), *_ = np.linalg.lstsq(design, np.ones(len(means)), rcond=None)
-    return float(read), float(gain)
+    middle, width = float(means.mean()), float(np.ptp(means))
+    design = np.stack([np.ones(len(means)), (means - middle) / width], axis=1) * (variances.mean() / variances)[:, None]
+    (level, slope), *_ = np.linalg.lstsq(design, np.full(len(means), variances.mean()), rcond=None)
+    return float(level - slope * middle / width), float(slope / width)
 
 
 def _surface(centres: Array, variances: Array) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ Ints = tuple[int, ...]
 SMOOTHING = 2.0  # voxels over which the signal is averaged where the noise depends on it
 LEAST = 0.1  # of `std`: levels go no lower where they follow the signal
 FEW = 15  # photons per voxel below which noise is skewed, and its level too rough to follow
-IMPULSIVE = 2.2  # tails above which few voxels are far off
+IMPULSIVE = 2.2  # tails above which few voxels may be far off
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Noise:
     @property
     def is_impulsive(self) -> bool:
         """Whether few voxels are far off, rather than all a little."""
-        return self.tails > IMPULSIVE
+        return self.rest_std is not None
 
     @property
     def is_lopsided(self) -> bool:
         """Whether voxels far off make up most of it: then it may pull means and contrast one way."""
-        return self.rest_std is not None and self.std > 2 * self.rest_std
+        return self.is_impulsive and self.std > 2 * (self.rest_std or 0.0)
 
     @property
     def is_counted(self) -> bool:
@@ -89,7 +89,7 @@ class Noise:
         """Why the noise is far from Gaussian, in words; empty where nothing speaks against it."""
         if self.is_impulsive:
             return "few voxels are far off"
-        return f"few photons (about {self.photons:.1g} per voxel)" if self.photons < FEW else ""
+        return f"few photons (about {self.photons:.2g} per voxel)" if self.photons < FEW else ""
 
     def as_dict(self) -> dict[str, Any]:
         """All but the spectrum, in plain values."""
@@ -116,7 +116,14 @@ class Noise:
     def with_power(self, power: Array) -> Noise:
         """The same with another power per frequency (*half), data units squared, and the level that goes with it."""
         variance, spectrum = level_and_shape(power, self.sides)
-        return replace(self, std=float(np.sqrt(variance)), spectrum=spectrum)
+        return replace(self.with_level(float(np.sqrt(variance))), spectrum=spectrum)
+
+    def with_level(self, std: float) -> Noise:
+        """The same with another level, which follows the same place or signal."""
+        factor = (std / self.std) ** 2
+        place = (self.place[0] + float(np.log(factor)), *self.place[1:]) if self.place else ()
+        rest = None if self.rest_std is None else self.rest_std * std / self.std
+        return replace(self, std=std, place=place, read=self.read * factor, gain=self.gain * factor, rest_std=rest)
 
     def levels(self, values: Array, region: Region, shape: Ints) -> Array:
         """Standard deviation per voxel, data units, of `values` read from `region` of a frame of `shape`.

@@ -105,7 +105,8 @@ def _grid(distinct: Array, counts: Array, gap: float, rounding: float) -> tuple[
     if step <= 0:
         return 0.0, gap
     off = np.abs(distinct - origin - step * np.rint((distinct - origin) / step))
-    return float(counts[off <= rounding].sum() / counts.sum()), float(step)
+    others = np.where(2 * counts > counts.sum(), 0, counts)  # a value that most voxels have lies on every grid
+    return float(others[off <= rounding].sum() / others.sum()), float(step)
 
 
 def _stands_out(ordered: Array, width: float) -> bool:
@@ -241,7 +242,7 @@ def _pile_up_sentence(known: Values, medium_index: float | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.{2 if share < 0.095 else 3}g} %"
 
 
 def _text(value: float) -> str:

@@ -187,3 +187,21 @@ def test_halvings_keep_every_side_a_multiple_and_no_axis_much_coarser_than_anoth
             finest = spacing[long].min()
             assert all(s < 1.9 * finest for s, factor in zip(spacing, level, strict=True) if factor == 2)
             sides, spacing = -(-sides // level), spacing * level
+
+
+def gradient(network, image, *, low):
+    network.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        output = network(image)
+    output.float().square().mean().backward()
+    return torch.cat([part.grad.flatten() for part in network.parameters()])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_bfloat16_gradients_of_thin_stacks(name, depth):
+    network = place(build(name, Shape(16, ((1, 2, 2), (1, 2, 2)), 3), seed=0), 3, "cpu")
+    image = torch.randn(1, 1, depth, 32, 32, generator=torch.Generator().manual_seed(0))
+    exact = gradient(network, image, low=False)
+    for _ in range(4):
+        assert (gradient(network, image, low=True) - exact).norm() < 0.2 * exact.norm()

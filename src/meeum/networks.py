@@ -46,6 +46,19 @@ def halvings(size: Ints, spacing: tuple[float, ...], depth: int) -> tuple[Ints, 
     return tuple(levels)
 
 
+class Conv3d(nn.Conv3d):
+    """In float32 on a CPU where there are but one or two planes: results or gradients are wrong there in bfloat16.
+
+    With torch 2.13 (oneDNN, AVX-512): of one channel and plane the output, of two planes the gradient of the weights.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] > 2 or x.device.type != "cpu":
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
 class BlurDown(nn.Module):
     """A [1 3 3 1] blur and channel mixing in one convolution, halving the axes whose factor is 2."""
 
@@ -76,7 +89,7 @@ class UNet(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.halvings, self.top_skip = shape.halvings, shape.top_skip
-        depth, convolution = len(shape.halvings), nn.Conv2d if shape.axes == 2 else nn.Conv3d
+        depth, convolution = len(shape.halvings), nn.Conv2d if shape.axes == 2 else Conv3d
         widths = [shape.width * 2**level for level in range(depth + 1)]
         self.mode = "bilinear" if shape.axes == 2 else "trilinear"
         self.enter = _block(convolution, 1, widths[0])
@@ -118,7 +131,7 @@ class Shuffle(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.first, self.halvings = (shape.halvings[:1] or ((1,) * shape.axes,))[0], shape.halvings[1:]
-        convolution = nn.Conv2d if shape.axes == 2 else nn.Conv3d
+        convolution = nn.Conv2d if shape.axes == 2 else Conv3d
         widths = [round(shape.width * 1.5**level) for level in range(len(self.halvings) + 1)]
         self.mode = "bilinear" if shape.axes == 2 else "trilinear"
         self.enter = _chain(convolution, math.prod(self.first), widths[0])
@@ -167,18 +180,18 @@ def unshuffle(image: Tensor, factors: Ints) -> Tensor:
     return cells.permute(0, *inner, *outer).flatten(1, len(factors)).contiguous(memory_format=layout)
 
 
-def _chain(kind: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> nn.Sequential:
+def _chain(kind: type[nn.Conv2d] | type[Conv3d], channels: int, out: int) -> nn.Sequential:
     layers = [_convolution(kind, channels if first else out, out, 3) for first in (True, False, False)]
     return nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.1))))
 
 
-def _convolution(kind: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int, side: int) -> nn.Module:
+def _convolution(kind: type[nn.Conv2d] | type[Conv3d], channels: int, out: int, side: int) -> nn.Module:
     layer = kind(channels, out, side, padding=side // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, a=0.1)
     return layer
 
 
-def _block(convolution: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> nn.Sequential:
+def _block(convolution: type[nn.Conv2d] | type[Conv3d], channels: int, out: int) -> nn.Sequential:
     first, second = convolution(channels, out, 3, padding=1), convolution(out, out, 3, padding=1)
     for layer in (first, second):
         nn.init.kaiming_normal_(layer.weight, a=0.1)

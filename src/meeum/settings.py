@@ -167,6 +167,25 @@ def assumed(shape: tuple[int, ...]) -> Settings:
     return masking.changed("training", objective="auto")
 
 
+def laid_over(base: Settings, stated: Settings, sections: Iterable[str] = tuple(Settings.model_fields)) -> Settings:
+    """`base` with the keys that `stated` was given; its defaults do not count."""
+    for name in sections:
+        part = getattr(stated, name)
+        base = base.changed(name, **{key: getattr(part, key) for key in part.model_fields_set})
+    return base
+
+
+def asks_for_masking(stated: Settings) -> bool:
+    """Whether [masking], or `objective = masked`, was given: then nothing is assumed but the lab note's defaults."""
+    by_name = "objective" in stated.training.model_fields_set and stated.training.objective == "masked"
+    return by_name or bool(stated.masking.model_fields_set)
+
+
+def over_assumed(stated: Settings, shape: tuple[int, ...]) -> Settings:
+    """What was stated, and for the rest what meeum assumes of images of this shape."""
+    return stated if asks_for_masking(stated) else laid_over(assumed(shape), stated)
+
+
 # What is chosen where a setting is empty, by the number of spatial axes (docs/log.md tells how it was found).
 CHOSEN: dict[int, dict[str, dict[str, Any]]] = {
     2: {"network": {"width": 16}, "training": {"batch": 8, "patch": (64, 64)}},

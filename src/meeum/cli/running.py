@@ -106,13 +106,12 @@ def config(
     init: Annotated[Path, typer.Option(help="where to write it", show_default=False)],
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write a complete, commented INI file."""
-    from meeum.ini import to_ini
+    """Write a commented INI file with every setting, empty: fill in what you choose."""
+    from meeum.ini import template
     from meeum.io.files import replacing
-    from meeum.settings import Settings
 
     with replacing(init, overwrite=overwrite) as temporary:
-        temporary.write_text(to_ini(Settings()), encoding="utf-8")
+        temporary.write_text(template(), encoding="utf-8")
     typer.echo(f"wrote {init}; `meeum denoise FILE --config {init}` uses it")
 
 

@@ -638,6 +638,16 @@ def test_help_starts_without_heavy_packages() -> None:
         assert command in made.stdout
 
 
+def test_version_is_told() -> None:
+    outcome = done(call("--version"))
+    assert outcome.out == f"meeum {meeum.__version__}\n"
+
+
+def test_module_is_the_command() -> None:
+    made = subprocess.run([sys.executable, "-m", "meeum", "--version"], check=False, capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr) == (0, f"meeum {meeum.__version__}\n", "")
+
+
 def test_info_starts_without_torch(images: Path) -> None:
     made, imported = started("info", str(images / "cell.TCF"))
     assert made.returncode == 0

@@ -411,6 +411,28 @@ def test_ctrl_c_with_json_still_gives_one_object(images: Path, here: Path, monke
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_in_the_audit_leaves_whole_results(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressing(asked: Job) -> Iterator[Event]:
+        for event in start(asked):
+            if event.text.startswith("2 of ") and event.stage == "audit":
+                signal.raise_signal(signal.SIGINT)
+            yield event
+
+    start = run.start
+    monkeypatch.setattr(terminal.run, "start", pressing)
+    outcome = call("denoise", images / "A.TCF", "--out", "out", *words("training.steps=2", "output.formats=hdf"))
+    assert outcome.code == 130
+    said, command = outcome.out.splitlines()[-2:]
+    assert said.startswith("stopped after 2 of ")
+    assert io.read(here / "out" / "results" / "0.hdf", dataset="output").shape == SHAPE
+    assert not {path.name for path in (here / "out").iterdir()} & {"audit.json", "report.html", "summary.json"}
+    monkeypatch.setattr(terminal.run, "start", start)
+    weights = api.load(here / "out")
+    assert call(*shlex.split(command)[1:]).code == 0
+    assert (here / "out" / "report.html").is_file()
+    assert checkpoint.weights_equal(api.load(here / "out"), weights)
+
+
 def test_second_ctrl_c_stops_at_once(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def impatient(asked: Job) -> Iterator[Event]:
         for event in start(asked):

@@ -399,7 +399,7 @@ def test_output_that_is_no_run(here: Path) -> None:
 
 
 def test_output_below_a_file(here: Path) -> None:
-    assert_refused(here, "cell.TCF", "--out", "cell.TCF/run", *FAST, code=1, expected=("Not a directory",))
+    assert_refused(here, "cell.TCF", "--out", "cell.TCF/run", *FAST, code=2, expected=("cell.TCF is a file",))
 
 
 @contextmanager
@@ -434,7 +434,55 @@ def test_results_that_would_not_fit(here: Path, monkeypatch: pytest.MonkeyPatch)
     expected = ("cell_meeum: the results take up to 0.000197 GB, and 0.000197 GB are free there", "--out")
     assert_refused(here, "cell.TCF", *FAST, code=1, expected=expected)
     free[0] += 1
-    assert call("denoise", "cell.TCF", *FAST, "--out", "deep/er/run").code == 0
+    assert call("denoise", "cell.TCF", *FAST, "--out", "deep/run").code == 0
+
+
+@contextmanager
+def nothing_can_be_written() -> Iterator[None]:
+    def refuse(**where: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("meeum.folder.tempfile.TemporaryFile", refuse)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["denoise", "cell.TCF", "--out", "a"], "a"),
+        (["train", "cell.TCF", "--out", "a"], "a"),
+        (["compare", "cell.TCF", "--out", "a"], "a"),
+        (["ask", "--out", "a"], "a"),
+        (["audit", "cell.TCF", "cell.TCF", "--report", "r.html"], "r.html"),
+        (["audit", "cell.TCF", "cell.TCF", "--pictures", "p"], "p"),
+        (["noise", "cell.TCF", "--json", "n.json"], "n.json"),
+        (["noise", "cell.TCF", "--pictures", "p"], "p"),
+    ],
+)
+def test_what_cannot_be_written_is_known_before_the_work(words: list[str], named: str, here: Path) -> None:
+    with nothing_can_be_written():
+        outcome = call(*words)
+    assert_one_line(outcome, 2, f"meeum: {named}: cannot be written: ", "Permission denied")
+    assert [path.name for path in here.iterdir()] == ["cell.TCF"]
+
+
+@pytest.mark.parametrize("command", [["denoise", "cell.TCF"], ["train", "cell.TCF"], ["ask"], ["compare", "cell.TCF"]])
+def test_a_folder_in_folders_that_do_not_exist_was_mistyped(command: list[str], here: Path) -> None:
+    outcome = call(*command, "--out", "reslts/2024/cell")
+    assert_one_line(outcome, 2, "meeum: reslts/2024/cell: the folder reslts does not exist; create it first")
+    outcome = call(*command, "--out", "cell.TCF/run")
+    assert_one_line(outcome, 2, "meeum: cell.TCF/run: ", "cell.TCF is a file")
+
+
+def test_verdicts_are_shown_before_a_report_that_cannot_be_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", f"{path}.partial")
+
+    monkeypatch.setattr("meeum.examination.write_report", refuse)
+    outcome = call("audit", "cell.TCF", "cell.TCF", "--report", "r.html")
+    assert (outcome.code, outcome.err) == (1, "meeum: r.html: Permission denied\n")
+    assert "audit of cell.TCF against cell.TCF" in outcome.out
 
 
 def test_full_disk_at_an_ini(here: Path) -> None:

@@ -133,6 +133,7 @@ class Sought:
 
 def comparing(asked: Request, sought: Sought) -> Plan:
     """Measure the noise of the file and lay out the grid; nothing is written yet."""
+    folder.refuse_place(asked.folder)
     stated = _stated(asked)
     (volume,) = _read(asked, rooms.override(stated, asked.words))
     base = rooms.override(rooms.over_assumed(stated, volume.spatial_shape), asked.words)

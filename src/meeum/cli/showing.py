@@ -86,8 +86,8 @@ def audit(
 
         denoise = api.denoiser(pair[0], api.load(model))
     found = verdicts.watched(pair, denoise=denoise, self_test=self_test)
-    written = examination.write(found, outputs, command=command())
-    code = verdicts.conclude(found, written, as_json=json_ == "-", strict=strict)
+    write = partial(examination.write, found, outputs, command=command())
+    code = verdicts.conclude(found, write, as_json=json_ == "-", strict=strict)
     if code:
         raise typer.Exit(code)
 

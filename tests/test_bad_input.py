@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -262,6 +263,52 @@ SETTINGS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
 @pytest.mark.parametrize(("given", "expected"), SETTINGS, ids=[",".join(row[0]) for row in SETTINGS])
 def test_setting(given: tuple[str, ...], expected: tuple[str, ...], here: Path) -> None:
     assert_refused(here, "cell.TCF", *FAST, *settings(*given), code=2, expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("ini", "words", "expected"),
+    [
+        ("[masking]\nmasking = GSP\n", (), "run.ini [masking] masking: unknown scheme 'GSP'; known are UPS"),
+        ("[masking]\nmasking = GPS\n", ("masking.masking=medain",), "command line [masking] masking: unknown scheme"),
+        ("[training]\nobjective = mask\n", (), "run.ini [training] objective: unknown objective 'mask'"),
+        ("[network]\nnetwork = unit\n", (), "run.ini [network] network: unknown network 'unit'"),
+    ],
+)
+def test_unknown_names_are_found_before_the_noise_is_measured(
+    ini: str, words: tuple[str, ...], expected: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meeum.preparation.preparing", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("meeum.api.measure_noise", lambda *_, **__: 1 / 0)
+    (here / "run.ini").write_text(ini)
+    for command in ("denoise", "compare"):
+        outcome = call(command, "cell.TCF", "--config", "run.ini", *settings(*words))
+        assert_one_line(outcome, 2, expected, "did you mean ")
+        assert outcome.out == ""
+
+
+def test_objects_are_refused_without_advice_to_load_them(here: Path) -> None:
+    (here / "text.npy").write_text("no array at all")
+    of_objects(here / "objects.npy")
+    for name in ("text.npy", "objects.npy"):
+        outcome = call("info", name)
+        assert_one_line(outcome, 1, f"{name}: cannot be read as a .npy array of numbers; it may be truncated")
+        assert "pickle" not in outcome.err
+
+
+def test_help_says_what_is_meant_in_each_command() -> None:
+    told = {name: " ".join(re.sub(r"[│\s]+", " ", call(name, "--help").out).split()) for name in ("compare", "config")}
+    assert "time to train each of the runs" in told["compare"]
+    assert "replace the file if there is one" in told["config"]
+    assert "earlier run" not in told["config"]
+
+
+def test_voxels_without_data_can_be_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(100, 9, (32, 32))
+    values[:, :4] = np.nan
+    np.save(here / "hole.npy", values)
+    assert call("denoise", "hole.npy", "--no-data", "nan", *TINY_2D, *TWO_STEPS).code == 0
+    assert "no_data = nan" in (here / "hole_meeum" / "settings.ini").read_text()
+    assert call("train", "hole.npy", "--no-data", "nan", "--out", "model", *TINY_2D, *TWO_STEPS).code == 0
 
 
 @pytest.mark.parametrize("given", [row[0] for row in SETTINGS if row[0][0].startswith("masking.masking")])

@@ -217,11 +217,13 @@ def test_set_says_what_it_expects(word: str) -> None:
 def test_unknown_names_list_the_known_ones(ini: Path) -> None:
     message = refusal("[maskin]\nmasking = G\n", ini)
     assert message == (
-        "run.ini [maskin]: unknown section; known are input, masking, network, training, prediction, output"
+        "run.ini [maskin]: unknown section; known are input, masking, network, training, prediction, output; "
+        "did you mean masking?"
     )
     message = refusal("[masking]\nmask_sise = 5\n", ini)
     assert message == (
-        "run.ini [masking] mask_sise: unknown key; known are masking, mask_std, mask_size, footprint, share"
+        "run.ini [masking] mask_sise: unknown key; known are masking, mask_std, mask_size, footprint, share; "
+        "did you mean mask_size?"
     )
     with pytest.raises(UsageError, match=r"command line \[masking\] std: unknown key; known are masking, mask_std"):
         override(Settings(), ["masking.std=3"])
@@ -279,7 +281,9 @@ def test_wrong_values_name_key_value_and_meaning(name: str, value: str, ini: Pat
 
 
 def test_unknown_choice_lists_the_known_ones(ini: Path) -> None:
-    assert "'same', 'hdf', 'tcf', 'tif', 'npy' or 'zarr'" in refusal("[output]\nformats = jpg\n", ini)
+    message = refusal("[output]\nformats = jpg\n", ini)
+    assert "'same', 'hdf', 'tcf', 'tif', 'npy' or 'zarr'" in message
+    assert message.count("[output] formats") == 1
 
 
 def test_several_wrong_values_stand_in_one_line(ini: Path) -> None:

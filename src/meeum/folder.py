@@ -44,11 +44,11 @@ def _refuse_taken(folder: Path, *, overwrite: bool, reads: Sequence[Path]) -> No
 
 def refuse_place(folder: Path) -> None:
     """Say no, before work begins, where a folder cannot be made or written into, or was probably mistyped."""
-    path = folder.absolute()
-    there = next(one for one in (path, *path.parents) if one.exists())
+    there = next(one for one in (folder, *folder.parents) if one.exists())
     if not there.is_dir():
-        raise UsageError(f"{folder}: {there} is a file; give the name of a folder")
-    if there not in (path, *path.parents[:2]):
+        where = "" if there == folder else f"{there} "
+        raise UsageError(f"{folder}: {where}is a file; give the name of a folder")
+    if there not in (folder, *folder.parents[:2]):
         raise UsageError(f"{folder}: the folder {folder.parent.parent} does not exist; create it first")
     refuse_unwritable(there, wanted=folder)
 

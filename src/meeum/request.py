@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,18 @@ from meeum.checkpoint import Model
 from meeum.comparing import comparison, grid
 from meeum.comparing.comparison import Plan
 from meeum.comparing.workers import suitable_jobs
-from meeum.errors import UsageError
+from meeum.errors import UsageError, among
 from meeum.ini import read_ini
 from meeum.job import Job
+from meeum.masking import SCHEMES
+from meeum.networks import NETWORKS
 from meeum.noise import Noise
+from meeum.objectives import OBJECTIVES
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
 
 FROM_MODEL = ("masking", "network", "training")
+KINDS = {"masking": "scheme", "network": "network", "objective": "objective"}  # what a key names
 NOTHING_CHOSEN = (
     "the noise is measured, and the training chosen by it: `meeum noise FILE` tells more, "
     "`meeum config --init run.ini` shows what can be chosen"
@@ -56,7 +61,28 @@ def training(asked: Request) -> Job:
 
 
 def _stated(asked: Request) -> Settings:
-    return read_ini(asked.config) if asked.config else Settings()
+    """What the INI file gives; what it or the words name must exist."""
+    stated = read_ini(asked.config) if asked.config else Settings()
+    told = rooms.override(stated, asked.words)
+    _refuse_unknown(asked, "masking", "masking", told.masking.masking, SCHEMES, any_case=True)
+    _refuse_unknown(asked, "network", "network", told.network.network, NETWORKS)
+    _refuse_unknown(asked, "training", "objective", told.training.objective, ("auto", *OBJECTIVES))
+    return stated
+
+
+def _refuse_unknown(
+    asked: Request, section: str, key: str, given: str, known: Iterable[str], *, any_case: bool = False
+) -> None:
+    if given in known or (any_case and given.lower() in map(str.lower, known)):
+        return
+    by_word = f"{section}.{key}" in _named(asked.words)
+    where = asked.config.name if asked.config and not by_word else "command line"
+    raise UsageError(f"{where} [{section}] {key}: unknown {KINDS[key]} {given!r}; {among(given, known)}")
+
+
+def _named(words: Iterable[str]) -> set[str]:
+    """The settings that `section.key=value` words give."""
+    return {word.partition("=")[0].strip().lower() for word in words}
 
 
 def _trained_with(stated: Settings, words: tuple[str, ...], shape: tuple[int, ...]) -> Settings:
@@ -64,7 +90,7 @@ def _trained_with(stated: Settings, words: tuple[str, ...], shape: tuple[int, ..
 
     A word that names the scheme assumes nothing else about masking.
     """
-    named = {word.partition("=")[0].strip().lower() for word in words}
+    named = _named(words)
     if rooms.asks_for_masking(stated) or not any(name.startswith("masking.") for name in named):
         return rooms.override(rooms.over_assumed(stated, shape), words)
     base = stated if "masking.masking" in named else rooms.over_assumed(stated, shape)
@@ -113,7 +139,8 @@ def going_on(asked: Request, model: Path | None = None) -> Job:
     if asked.config or asked.words or asked.repeat or asked.overwrite or model:
         raise UsageError(
             "--resume goes on with the settings of the interrupted run; leave out --config, --set, --minutes, "
-            "--quality, --repeat, --dataset, --channel, --projection, --remove-lattice, --model and --overwrite"
+            "--quality, --repeat, --dataset, --channel, --projection, --no-data, --remove-lattice, --model and "
+            "--overwrite"
         )
     folder.check(asked.folder, overwrite=False, resume=True)
     settings = api.load(asked.folder).settings

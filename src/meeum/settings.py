@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import AllowInfNan
 
-from meeum.errors import UsageError
+from meeum.errors import UsageError, among
 
 
 def _split(value: object) -> object:
@@ -226,15 +226,19 @@ def from_values(values: dict[str, dict[str, Any]], *, where: str) -> Settings:
 def _refuse_unknown(values: dict[str, dict[str, Any]], where: str) -> None:
     for section, keys in values.items():
         if section not in Settings.model_fields:
-            raise UsageError(f"{where} [{section}]: unknown section; known are {', '.join(Settings.model_fields)}")
+            raise UsageError(f"{where} [{section}]: unknown section; {among(section, Settings.model_fields)}")
         known = getattr(Settings(), section).model_dump()
         for key in keys:
             if key not in known:
-                raise UsageError(f"{where} [{section}] {key}: unknown key; known are {', '.join(known)}")
+                raise UsageError(f"{where} [{section}] {key}: unknown key; {among(key, known)}")
 
 
 def _sentences(error: ValidationError, where: str) -> Iterator[str]:
-    for problem in error.errors():
+    problems = error.errors()
+    wrong = {problem["loc"][:2] for problem in problems if problem["type"] != "too_short"}
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"][:2] in wrong:
+            continue  # what was wrong is left out of the list, and said by itself
         section, key = (str(part) for part in problem["loc"][:2])
         field = type(getattr(Settings(), section)).model_fields[key]
         yield f"{where} [{section}] {key}: {problem['msg']}; given {problem['input']!r}. {key}: {field.description}"

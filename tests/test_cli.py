@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 from command import TINY, TINY_2D, TWO_STEPS, Outcome, call
 
 import meeum
-from meeum import api, cli, demonstration, io, phantom
+from meeum import api, cli, demonstration, io, phantom, request
 from meeum.checkpoint import weights_equal
 from meeum.ini import read_ini
 from meeum.settings import Settings
@@ -297,6 +298,13 @@ def test_unedited_ini_changes_no_model(trained: Path, images: Path, here: Path) 
     done(call("denoise", images / "cell.TCF", "--model", trained, "--out", "a"))
     done(call("denoise", images / "cell.TCF", "--model", trained, "--out", "b", "--config", "run.ini"))
     assert read_ini(here / "a" / "settings.ini") == read_ini(here / "b" / "settings.ini")
+
+
+def test_unedited_ini_changes_no_comparison(images: Path, here: Path) -> None:
+    done(call("config", "--init", "run.ini"))
+    asked = request.Request((images / "cell.TCF",), here / "grid", "meeum compare")
+    plans = [request.comparing(replace(asked, config=config), request.Sought()) for config in (None, here / "run.ini")]
+    assert plans[0].grid == plans[1].grid
 
 
 def test_words_on_masking_count_over_an_ini_that_says_nothing_of_it(

@@ -501,6 +501,17 @@ def test_a_repeat_tells_the_noise_to_train_with(choose: tuple[str, ...], here: P
 # What goes wrong on the way
 
 
+def test_a_report_that_cannot_be_written_is_named_as_it_is_known(
+    images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(target / "report.html.partial"))
+
+    monkeypatch.setattr(results, "report", refuse)
+    outcome = call("denoise", images / "A.TCF", "--out", "out", *words("training.steps=2"))
+    assert (outcome.code, outcome.err) == (1, "meeum: out/report.html: Permission denied\n")
+
+
 def test_full_disk_at_the_results_is_told_and_can_be_gone_on_from(
     images: Path, here: Path, monkeypatch: pytest.MonkeyPatch, uninterrupted: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -264,6 +265,52 @@ def test_setting(given: tuple[str, ...], expected: tuple[str, ...], here: Path) 
     assert_refused(here, "cell.TCF", *FAST, *settings(*given), code=2, expected=expected)
 
 
+@pytest.mark.parametrize(
+    ("ini", "words", "expected"),
+    [
+        ("[masking]\nmasking = GSP\n", (), "run.ini [masking] masking: unknown scheme 'GSP'; known are UPS"),
+        ("[masking]\nmasking = GPS\n", ("masking.masking=medain",), "command line [masking] masking: unknown scheme"),
+        ("[training]\nobjective = mask\n", (), "run.ini [training] objective: unknown objective 'mask'"),
+        ("[network]\nnetwork = unit\n", (), "run.ini [network] network: unknown network 'unit'"),
+    ],
+)
+def test_unknown_names_are_found_before_the_noise_is_measured(
+    ini: str, words: tuple[str, ...], expected: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meeum.preparation.preparing", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("meeum.api.measure_noise", lambda *_, **__: 1 / 0)
+    (here / "run.ini").write_text(ini)
+    for command in ("denoise", "compare"):
+        outcome = call(command, "cell.TCF", "--config", "run.ini", *settings(*words))
+        assert_one_line(outcome, 2, expected, "did you mean ")
+        assert outcome.out == ""
+
+
+def test_objects_are_refused_without_advice_to_load_them(here: Path) -> None:
+    (here / "text.npy").write_text("no array at all")
+    of_objects(here / "objects.npy")
+    for name in ("text.npy", "objects.npy"):
+        outcome = call("info", name)
+        assert_one_line(outcome, 1, f"{name}: cannot be read as a .npy array of numbers; it may be truncated")
+        assert "pickle" not in outcome.err
+
+
+def test_help_says_what_is_meant_in_each_command() -> None:
+    told = {name: " ".join(re.sub(r"[│\s]+", " ", call(name, "--help").out).split()) for name in ("compare", "config")}
+    assert "time to train each of the runs" in told["compare"]
+    assert "replace the file if there is one" in told["config"]
+    assert "earlier run" not in told["config"]
+
+
+def test_voxels_without_data_can_be_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(100, 9, (32, 32))
+    values[:, :4] = np.nan
+    np.save(here / "hole.npy", values)
+    assert call("denoise", "hole.npy", "--no-data", "nan", *TINY_2D, *TWO_STEPS).code == 0
+    assert "no_data = nan" in (here / "hole_meeum" / "settings.ini").read_text()
+    assert call("train", "hole.npy", "--no-data", "nan", "--out", "model", *TINY_2D, *TWO_STEPS).code == 0
+
+
 @pytest.mark.parametrize("given", [row[0] for row in SETTINGS if row[0][0].startswith("masking.masking")])
 def test_setting_in_an_ini(given: tuple[str, ...], here: Path) -> None:
     lines = (word.removeprefix("masking.").replace("=", " = ") for word in given)
@@ -399,7 +446,7 @@ def test_output_that_is_no_run(here: Path) -> None:
 
 
 def test_output_below_a_file(here: Path) -> None:
-    assert_refused(here, "cell.TCF", "--out", "cell.TCF/run", *FAST, code=1, expected=("Not a directory",))
+    assert_refused(here, "cell.TCF", "--out", "cell.TCF/run", *FAST, code=2, expected=("cell.TCF is a file",))
 
 
 @contextmanager
@@ -434,7 +481,55 @@ def test_results_that_would_not_fit(here: Path, monkeypatch: pytest.MonkeyPatch)
     expected = ("cell_meeum: the results take up to 0.000197 GB, and 0.000197 GB are free there", "--out")
     assert_refused(here, "cell.TCF", *FAST, code=1, expected=expected)
     free[0] += 1
-    assert call("denoise", "cell.TCF", *FAST, "--out", "deep/er/run").code == 0
+    assert call("denoise", "cell.TCF", *FAST, "--out", "deep/run").code == 0
+
+
+@contextmanager
+def nothing_can_be_written() -> Iterator[None]:
+    def refuse(**where: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("meeum.folder.tempfile.TemporaryFile", refuse)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["denoise", "cell.TCF", "--out", "a"], "a"),
+        (["train", "cell.TCF", "--out", "a"], "a"),
+        (["compare", "cell.TCF", "--out", "a"], "a"),
+        (["ask", "--out", "a"], "a"),
+        (["audit", "cell.TCF", "cell.TCF", "--report", "r.html"], "r.html"),
+        (["audit", "cell.TCF", "cell.TCF", "--pictures", "p"], "p"),
+        (["noise", "cell.TCF", "--json", "n.json"], "n.json"),
+        (["noise", "cell.TCF", "--pictures", "p"], "p"),
+    ],
+)
+def test_what_cannot_be_written_is_known_before_the_work(words: list[str], named: str, here: Path) -> None:
+    with nothing_can_be_written():
+        outcome = call(*words)
+    assert_one_line(outcome, 2, f"meeum: {named}: cannot be written: ", "Permission denied")
+    assert [path.name for path in here.iterdir()] == ["cell.TCF"]
+
+
+@pytest.mark.parametrize("command", [["denoise", "cell.TCF"], ["train", "cell.TCF"], ["ask"], ["compare", "cell.TCF"]])
+def test_a_folder_in_folders_that_do_not_exist_was_mistyped(command: list[str], here: Path) -> None:
+    outcome = call(*command, "--out", "reslts/2024/cell")
+    assert_one_line(outcome, 2, "meeum: reslts/2024/cell: the folder reslts does not exist; create it first")
+    outcome = call(*command, "--out", "cell.TCF/run")
+    assert_one_line(outcome, 2, "meeum: cell.TCF/run: ", "cell.TCF is a file")
+
+
+def test_verdicts_are_shown_before_a_report_that_cannot_be_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", f"{path}.partial")
+
+    monkeypatch.setattr("meeum.examination.write_report", refuse)
+    outcome = call("audit", "cell.TCF", "cell.TCF", "--report", "r.html")
+    assert (outcome.code, outcome.err) == (1, "meeum: r.html: Permission denied\n")
+    assert "audit of cell.TCF against cell.TCF" in outcome.out
 
 
 def test_full_disk_at_an_ini(here: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 from command import TINY, TINY_2D, TWO_STEPS, Outcome, call
 
 import meeum
-from meeum import api, cli, demonstration, io, phantom
+from meeum import api, cli, demonstration, io, phantom, request
 from meeum.checkpoint import weights_equal
 from meeum.ini import read_ini
 from meeum.settings import Settings
@@ -140,7 +141,7 @@ def test_command_versions_log_and_metrics(ran: tuple[Path, Outcome, str], images
     assert versions["device"] == "cpu"
     log = (ran[0] / "log.txt").read_text()
     for words in (
-        "no settings given: the noise is measured",
+        "the noise is measured",
         "recorrupted: the noise is",
         f"training {STEPS} steps in float32 on cpu",
         "denoised (12, 32, 32)",
@@ -170,7 +171,7 @@ def test_report_names_image_command_and_assumption(ran: tuple[Path, Outcome, str
 
 def test_plain_output_tells_stages_and_where_things_lie(ran: tuple[Path, Outcome, str]) -> None:
     lines = ran[1].out.splitlines()
-    assert lines[0].startswith("Note: no settings given: the noise is measured, and the training chosen by it")
+    assert lines[0].startswith("Note: the noise is measured, and the training chosen by it")
     assert any(line.startswith("Note: recorrupted: the noise is") for line in lines)
     lines = [line for line in lines if not line.startswith("Note: ")]
     assert any(line.startswith("Training: step 1/4, loss ") and line.endswith(" left") for line in lines)
@@ -213,7 +214,7 @@ def test_terminal_shows_one_bar_per_stage(images: Path, here: Path, monkeypatch:
     assert outcome.code == 0, outcome.err
     assert "\x1b[1A" in outcome.out  # it is redrawn in place
     shown = [re.sub("[━╸╺]+", "|", line) for line in screen(outcome.out) if line]
-    assert shown[0].startswith("Note: no settings given: the noise is measured")
+    assert shown[0].startswith("Note: the noise is measured")
     shown = _without_notes(shown)
     assert re.fullmatch(r"Training +\| step 40/40, loss \d+\.\d{4}", shown[1])
     assert re.fullmatch(r"Denoising +\| done \(.+ million voxels per second\)", shown[2])
@@ -242,7 +243,7 @@ def test_json_is_one_object(images: Path, here: Path) -> None:
     assert told["folder"] == "out"
     assert told["results"] == ["out/results/0.hdf", "out/results/cell_denoised.TCF"]
     assert all(Path(told[name]).is_file() for name in ("report", "model"))
-    assert told["notes"][0].startswith("no settings given: the noise is measured")
+    assert told["notes"][0].startswith("the noise is measured")
     assert told["statistics"]["quantity"] == "refractive index"
     assert "Training: step 2/2" in outcome.err
 
@@ -270,6 +271,54 @@ def test_config_is_read_and_nothing_assumed(images: Path, here: Path) -> None:
     assert (settings.masking.masking, settings.masking.mask_std, settings.masking.footprint) == ("GPS", (2.0,), (0,))
 
 
+def asked_for(monkeypatch: pytest.MonkeyPatch, *words: object) -> Settings:
+    """The settings with which `meeum denoise WORDS...` would prepare a training."""
+    asked: list[Settings] = []
+    monkeypatch.setattr("meeum.preparation.preparing", lambda volumes, settings, **_: asked.append(settings) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("denoise", *words)
+    return asked[0]
+
+
+MASKS = ["--set", "masking.footprint=1"]
+SCHEME = ["--set", "masking.masking=median", "--set", "masking.mask_size=5"]
+
+
+@pytest.mark.parametrize("words", [[], ["--minutes", "2"], MASKS, SCHEME, ["--set", "training.objective=masked"]])
+def test_unedited_ini_is_as_good_as_none(
+    words: list[str], images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(call("config", "--init", "run.ini"))
+    file = images / "cell.TCF"
+    assert asked_for(monkeypatch, file, "--config", "run.ini", *words) == asked_for(monkeypatch, file, *words)
+
+
+def test_unedited_ini_changes_no_model(trained: Path, images: Path, here: Path) -> None:
+    done(call("config", "--init", "run.ini"))
+    done(call("denoise", images / "cell.TCF", "--model", trained, "--out", "a"))
+    done(call("denoise", images / "cell.TCF", "--model", trained, "--out", "b", "--config", "run.ini"))
+    assert read_ini(here / "a" / "settings.ini") == read_ini(here / "b" / "settings.ini")
+
+
+def test_unedited_ini_changes_no_comparison(images: Path, here: Path) -> None:
+    done(call("config", "--init", "run.ini"))
+    asked = request.Request((images / "cell.TCF",), here / "grid", "meeum compare")
+    plans = [request.comparing(replace(asked, config=config), request.Sought()) for config in (None, here / "run.ini")]
+    assert plans[0].grid == plans[1].grid
+
+
+def test_words_on_masking_count_over_an_ini_that_says_nothing_of_it(
+    images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "run.ini").write_text("[training]\nsteps = 2\nobjective = auto\n")
+    found = asked_for(monkeypatch, images / "cell.TCF", "--config", "run.ini", *MASKS)
+    assert (found.training.objective, found.training.steps) == ("masked", 2)
+    assert (found.masking.masking, found.masking.footprint) == ("mean", (1,))
+    found = asked_for(monkeypatch, images / "cell.TCF", "--config", "run.ini", *SCHEME)
+    assert (found.training.objective, found.training.steps) == ("masked", 2)
+    assert (found.masking.masking, found.masking.footprint) == ("median", (0,))
+
+
 def test_scheme_by_set_assumes_nothing_else(images: Path, here: Path) -> None:
     masking = ["--set", "masking.masking=median", "--set", "masking.mask_size=5"]
     outcome = done(call("denoise", images / "cell.TCF", "--out", "out", *TINY, *TWO_STEPS, *masking))
@@ -284,11 +333,8 @@ def test_time_counts_instead_of_the_steps_of_an_ini(
     options: list[str], minutes: float, images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "run.ini").write_text("[masking]\nmasking = mean\nmask_size = 5\n[training]\nsteps = 2\n")
-    asked: list[Settings] = []
-    monkeypatch.setattr("meeum.preparation.preparing", lambda volumes, settings, **_: asked.append(settings) or 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        call("denoise", images / "cell.TCF", "--config", "run.ini", *options)
-    assert (asked[0].training.minutes, asked[0].training.steps) == (minutes, None)
+    asked = asked_for(monkeypatch, images / "cell.TCF", "--config", "run.ini", *options)
+    assert (asked.training.minutes, asked.training.steps) == (minutes, None)
 
 
 def test_minutes_are_kept(images: Path, here: Path) -> None:
@@ -598,6 +644,16 @@ def test_help_starts_without_heavy_packages() -> None:
     assert imported == set()
     for command in ("denoise", "train", "info", "config", "demo"):
         assert command in made.stdout
+
+
+def test_version_is_told() -> None:
+    outcome = done(call("--version"))
+    assert outcome.out == f"meeum {meeum.__version__}\n"
+
+
+def test_module_is_the_command() -> None:
+    made = subprocess.run([sys.executable, "-m", "meeum", "--version"], check=False, capture_output=True, text=True)
+    assert (made.returncode, made.stdout, made.stderr) == (0, f"meeum {meeum.__version__}\n", "")
 
 
 def test_info_starts_without_torch(images: Path) -> None:

@@ -33,7 +33,7 @@ os.environ.setdefault("NAPARI_CONFIG", "")  # somebody's own napari stays as it 
 with warnings.catch_warnings():  # of third parties, while they are imported
     warnings.simplefilter("ignore")
     for name in ("napari", "qtpy", "npe2"):
-        pytest.importorskip(name, reason="the plugin is tested where napari is: pip install 'meeum[napari]'")
+        pytest.importorskip(name, reason="the plugin is tested where napari is: pip install '.[napari]'")
     pytest.importorskip("qtpy.QtWidgets", reason="Qt cannot be loaded here", exc_type=ImportError)
     from napari.components import ViewerModel
     from napari.layers import Image

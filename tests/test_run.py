@@ -411,6 +411,28 @@ def test_ctrl_c_with_json_still_gives_one_object(images: Path, here: Path, monke
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_in_the_audit_leaves_whole_results(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressing(asked: Job) -> Iterator[Event]:
+        for event in start(asked):
+            if event.text.startswith("2 of ") and event.stage == "audit":
+                signal.raise_signal(signal.SIGINT)
+            yield event
+
+    start = run.start
+    monkeypatch.setattr(terminal.run, "start", pressing)
+    outcome = call("denoise", images / "A.TCF", "--out", "out", *words("training.steps=2", "output.formats=hdf"))
+    assert outcome.code == 130
+    said, command = outcome.out.splitlines()[-2:]
+    assert said.startswith("stopped after 2 of ")
+    assert io.read(here / "out" / "results" / "0.hdf", dataset="output").shape == SHAPE
+    assert not {path.name for path in (here / "out").iterdir()} & {"audit.json", "report.html", "summary.json"}
+    monkeypatch.setattr(terminal.run, "start", start)
+    weights = api.load(here / "out")
+    assert call(*shlex.split(command)[1:]).code == 0
+    assert (here / "out" / "report.html").is_file()
+    assert checkpoint.weights_equal(api.load(here / "out"), weights)
+
+
 def test_second_ctrl_c_stops_at_once(images: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def impatient(asked: Job) -> Iterator[Event]:
         for event in start(asked):
@@ -477,6 +499,17 @@ def test_a_repeat_tells_the_noise_to_train_with(choose: tuple[str, ...], here: P
 
 
 # What goes wrong on the way
+
+
+def test_a_report_that_cannot_be_written_is_named_as_it_is_known(
+    images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(target / "report.html.partial"))
+
+    monkeypatch.setattr(results, "report", refuse)
+    outcome = call("denoise", images / "A.TCF", "--out", "out", *words("training.steps=2"))
+    assert (outcome.code, outcome.err) == (1, "meeum: out/report.html: Permission denied\n")
 
 
 def test_full_disk_at_the_results_is_told_and_can_be_gone_on_from(

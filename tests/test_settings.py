@@ -11,8 +11,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from meeum.errors import UsageError
-from meeum.ini import read_ini, to_ini
-from meeum.settings import Settings, assumed, completed, from_values, override
+from meeum.ini import read_ini, template, to_ini
+from meeum.settings import Settings, assumed, completed, from_values, over_assumed, override
 
 KEYS = [(section, key) for section, part in Settings() for key in type(part).model_fields]
 
@@ -114,8 +114,9 @@ def test_awkward_dataset_names_survive(name: str, ini: Path) -> None:
     assert read_ini(ini).input.dataset == name
 
 
-def test_ini_has_a_comment_before_every_key() -> None:
-    lines = to_ini(Settings()).splitlines()
+@pytest.mark.parametrize("text", [to_ini(Settings()), template()])
+def test_ini_has_a_comment_before_every_key(text: str) -> None:
+    lines = text.splitlines()
     for _, key in KEYS:
         places = [i for i, line in enumerate(lines) if re.match(rf"{key} =", line)]
         assert places
@@ -151,9 +152,55 @@ def test_empty_means_not_given(ini: Path) -> None:
     assert read_ini(ini) == Settings()
 
 
+def test_unedited_template_states_nothing(ini: Path) -> None:
+    ini.write_text(template(), encoding="utf-8")
+    stated = read_ini(ini)
+    assert {key for _, part in stated for key in part.model_fields_set} == set()
+    assert over_assumed(stated, (12, 48, 48)) == assumed((12, 48, 48))
+
+
+def test_template_says_what_an_empty_key_stands_for() -> None:
+    comments = dict(zip(template().splitlines()[1:], template().splitlines(), strict=False))
+    assert comments["minutes ="].endswith("; empty = 5.0")
+    assert "; empty = auto" in comments["objective ="]
+    assert comments["width ="].count("empty =") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("[training]\nminutes = 1\n", ("training", {"minutes": 1.0})),
+        ("[training]\nobjective = recorrupted\n", ("training", {"objective": "recorrupted"})),
+        ("[masking]\nmasking =\n[network]\nwidth = 4\n", ("network", {"width": 4})),
+    ],
+)
+def test_an_ini_changes_what_it_names_and_nothing_else(text: str, changed: tuple[str, Any], ini: Path) -> None:
+    ini.write_text(text, encoding="utf-8")
+    section, values = changed
+    assert over_assumed(read_ini(ini), (12, 48, 48)) == assumed((12, 48, 48)).changed(section, **values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[masking]\nmasking = GPS\nmask_std = 5\n", "[masking]\nmask_size = 5\n", "[training]\nobjective = masked\n"],
+)
+def test_an_ini_on_masking_assumes_nothing_else(text: str, ini: Path) -> None:
+    ini.write_text(text, encoding="utf-8")
+    settings = over_assumed(read_ini(ini), (12, 48, 48))
+    assert settings == read_ini(ini)
+    assert settings.training.objective == "masked"
+    assert settings.masking.footprint == (0,)
+
+
+def test_effective_settings_stay_as_they_are(ini: Path) -> None:
+    effective = assumed((12, 48, 48)).changed("training", objective="recorrupted", steps=7)
+    ini.write_text(to_ini(effective), encoding="utf-8")
+    assert over_assumed(read_ini(ini), (64, 64)) == effective
+
+
 def test_set_overrides_and_clears(ini: Path) -> None:
     ini.write_text("[masking]\nmasking = G\nmask_std = 1\n[training]\nsteps = 7\n", encoding="utf-8")
-    settings = read_ini(ini, ["masking.mask_std=0.03", " training.steps = ", "masking.Mask_Size=3,5,5"])
+    settings = override(read_ini(ini), ["masking.mask_std=0.03", " training.steps = ", "masking.Mask_Size=3,5,5"])
     assert settings.masking.mask_std == (0.03,)
     assert settings.masking.mask_size == (3, 5, 5)
     assert settings.masking.masking == "G"
@@ -170,11 +217,13 @@ def test_set_says_what_it_expects(word: str) -> None:
 def test_unknown_names_list_the_known_ones(ini: Path) -> None:
     message = refusal("[maskin]\nmasking = G\n", ini)
     assert message == (
-        "run.ini [maskin]: unknown section; known are input, masking, network, training, prediction, output"
+        "run.ini [maskin]: unknown section; known are input, masking, network, training, prediction, output; "
+        "did you mean masking?"
     )
     message = refusal("[masking]\nmask_sise = 5\n", ini)
     assert message == (
-        "run.ini [masking] mask_sise: unknown key; known are masking, mask_std, mask_size, footprint, share"
+        "run.ini [masking] mask_sise: unknown key; known are masking, mask_std, mask_size, footprint, share; "
+        "did you mean mask_size?"
     )
     with pytest.raises(UsageError, match=r"command line \[masking\] std: unknown key; known are masking, mask_std"):
         override(Settings(), ["masking.std=3"])
@@ -232,7 +281,9 @@ def test_wrong_values_name_key_value_and_meaning(name: str, value: str, ini: Pat
 
 
 def test_unknown_choice_lists_the_known_ones(ini: Path) -> None:
-    assert "'same', 'hdf', 'tcf', 'tif', 'npy' or 'zarr'" in refusal("[output]\nformats = jpg\n", ini)
+    message = refusal("[output]\nformats = jpg\n", ini)
+    assert "'same', 'hdf', 'tcf', 'tif', 'npy' or 'zarr'" in message
+    assert message.count("[output] formats") == 1
 
 
 def test_several_wrong_values_stand_in_one_line(ini: Path) -> None:

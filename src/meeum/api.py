@@ -24,6 +24,7 @@ from meeum.settings import InputSettings, Settings, assumed
 from meeum.training import Progress
 from meeum.volume import Array, LazyArray, Volume, maximum_projection
 
+Image = Volume | LazyArray | str | Path  # arrays are (Y, X), (Z, Y, X) or (T, Z, Y, X)
 IN_MEMORY = 2**30  # results larger than this many bytes lie in a temporary file
 
 
@@ -51,8 +52,8 @@ def read_chosen(path: str | Path, chosen: InputSettings) -> Volume:
 
 
 def measure_noise(
-    noisy: Volume,
-    repeat: Volume | None = None,
+    noisy: Image,
+    repeat: Image | None = None,
     *,
     trained: bool = False,
     show: Callable[[Prepared], None] | None = None,
@@ -64,23 +65,24 @@ def measure_noise(
     """
     if trained and repeat is not None:
         raise UsageError("noise: give a repeat or ask for a first training, not both; a repeat tells more")
+    volume = image(noisy)
     if not trained:
-        return measure(noisy, repeat=repeat)
-    return preparation.noise_of([noisy], assumed(noisy.spatial_shape), show=show)
+        return measure(volume, repeat=None if repeat is None else image(repeat))
+    return preparation.noise_of([volume], assumed(volume.spatial_shape), show=show)
 
 
 def train(
-    noisy: Volume | Sequence[Volume],
+    noisy: Image | Sequence[Image],
     settings: Settings | None = None,
     *,
     noise: Noise | None = None,
     show: Callable[[Progress], None] | None = None,
 ) -> Model:
-    """Train a network on noisy images alone; without settings, on the assumptions of `settings.assumed`.
+    """Train a network on a noisy image, or a list of them, alone; without settings, on those of `settings.assumed`.
 
     The noise is measured unless it is given (`measure_noise` with a repeat knows it best).
     """
-    volumes = [noisy] if isinstance(noisy, Volume) else list(noisy)
+    volumes = [image(one) for one in (noisy if isinstance(noisy, list | tuple) else (noisy,))]
     chosen = settings or (assumed(volumes[0].spatial_shape) if volumes else Settings())
     running = preparation.prepare(volumes, chosen, noise=noise)
     for progress in running.run():
@@ -89,12 +91,12 @@ def train(
     return running.snapshot()
 
 
-def denoise(noisy: Volume, model: Model) -> Volume:
+def denoise(noisy: Image, model: Model) -> Volume:
     """Denoise every frame, tile by tile: the same axes, units and voxels without data as the input.
 
     Results over 1 GiB lie in a temporary file, not in memory.
     """
-    clean, shares = denoising(noisy, model)
+    clean, shares = denoising(image(noisy), model)
     for _ in shares:
         pass
     return clean
@@ -107,17 +109,18 @@ def denoising(noisy: Volume, model: Model) -> tuple[Volume, Iterator[float]]:
     return noisy.with_data(result), predict.fill(result, noisy, model, device=session.device(model.settings))
 
 
-def score(noisy: Volume, model: Model, *, noise: Noise | None = None) -> Risk:
+def score(noisy: Image, model: Model, *, noise: Noise | None = None) -> Risk:
     """Estimated mean squared error of a model on an image, data units squared, without truth (Stein 1981).
 
     `noise` defaults to what was measured before the model's training; measured here if nothing was.
     """
-    return unbiased_risk(noisy, denoiser(noisy, model), noise or model.noise or measure(noisy))
+    volume = image(noisy)
+    return unbiased_risk(volume, denoiser(volume, model), noise or model.noise or measure(volume))
 
 
 def audit(
-    noisy: Volume | LazyArray | str | Path,
-    clean: Volume | LazyArray | str | Path,
+    noisy: Image,
+    clean: Image,
     *,
     model: Model | None = None,
     noise: Noise | None = None,
@@ -133,12 +136,14 @@ def audit(
     return judge(gather(before, after, noise=noise, denoise=ask, limit=limit))
 
 
-def image(given: Volume | LazyArray | str | Path) -> Volume:
+def image(given: Image) -> Volume:
     """A volume as it is; an array of (Y, X), (Z, Y, X) or (T, Z, Y, X), or a file, as one."""
     if isinstance(given, Volume):
         return given
     if isinstance(given, str | Path):
         return read(given)
+    if not hasattr(given, "shape"):
+        raise UsageError(f"expected an image (a Volume, an array or the path of a file), but {given!r:.80} was given")
     return Volume(given, {2: "YX", 3: "ZYX", 4: "TZYX"}.get(len(given.shape), "?"))
 
 

@@ -15,6 +15,7 @@ from meeum.auditing.judge import guarded
 from meeum.auditing.pair import Denoiser
 from meeum.auditing.selftest import SelfTest, selftest
 from meeum.errors import UsageError
+from meeum.folder import refuse_place
 from meeum.io import h5file
 from meeum.io.files import refuse_output, replacing
 from meeum.report import RunFacts, file_facts, processor, refuse_evidence, write_evidence, write_previews, write_report
@@ -75,6 +76,7 @@ def refuse(outputs: Outputs, inputs: Sequence[Path | None]) -> None:
             refuse_output(path, inputs=inputs, overwrite=outputs.overwrite)
     if outputs.pictures:
         refuse_evidence(outputs.pictures, overwrite=outputs.overwrite)
+        refuse_place(outputs.pictures)
 
 
 def read_pair(source: Source) -> tuple[Volume, Volume]:

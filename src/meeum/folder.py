@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,9 +27,12 @@ def check(folder: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path] 
     if resume:
         if not (folder / MODEL_FILE).is_file():
             raise UsageError(f"{folder}: nothing to resume here (no {MODEL_FILE}); start without --resume")
-        return
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        _refuse_taken(folder, overwrite=overwrite, reads=reads)
+    refuse_place(folder)
+
+
+def _refuse_taken(folder: Path, *, overwrite: bool, reads: Sequence[Path]) -> None:
     if not overwrite:
         raise UsageError(f"{folder}: exists; choose another with --out, or replace it with --overwrite")
     if not (folder / COMMAND).is_file():
@@ -36,6 +40,26 @@ def check(folder: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path] 
     for path in reads:
         if path.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"{folder}: --overwrite would remove {path}, which is read; choose another with --out")
+
+
+def refuse_place(folder: Path) -> None:
+    """Say no, before work begins, where a folder cannot be made or written into, or was probably mistyped."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    if not there.is_dir():
+        where = "" if there == folder else f"{there} "
+        raise UsageError(f"{folder}: {where}is a file; give the name of a folder")
+    if there not in (folder, *folder.parents[:2]):
+        raise UsageError(f"{folder}: the folder {folder.parent.parent} does not exist; create it first")
+    refuse_unwritable(there, wanted=folder)
+
+
+def refuse_unwritable(there: Path, *, wanted: Path) -> None:
+    """Say no where no file can be made in the folder in which `wanted` is to lie: it is tried."""
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(f"{wanted}: cannot be written: {there}: {error.strerror or error}") from None
 
 
 def make(folder: Path, *, overwrite: bool, resume: bool, reads: Sequence[Path] = ()) -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import configparser
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 from meeum.errors import UsageError
-from meeum.settings import Settings, from_values, override
+from meeum.settings import Settings, from_values
+
+UNSAID = {  # what an empty key stands for, where that is not its default
+    "training.objective": "auto, or masked where anything is given under [masking]",
+    "masking.masking": "UPS in masked training",
+    "network.network": "with auto what suits the noise, else unet",
+}
 
 
-def read_ini(path: Path, overrides: Iterable[str] = ()) -> Settings:
-    """Settings from an INI file, then `section.key=value` overrides on top."""
+def read_ini(path: Path) -> Settings:
+    """Settings from an INI file; which keys were given stays known (`model_fields_set` of each section)."""
     parser = configparser.ConfigParser(interpolation=None, default_section="no section is shared")
     try:
         with path.open(encoding="utf-8-sig") as file:  # Notepad begins its files with a byte order mark
@@ -26,8 +34,7 @@ def read_ini(path: Path, overrides: Iterable[str] = ()) -> Settings:
         why = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: not a readable INI file (sections in [brackets], key = value): {why}") from None
     values = {section: {key: _bare(text) for key, text in parser[section].items()} for section in parser.sections()}
-    settings, words = from_values(values, where=path.name), tuple(overrides)
-    return override(settings, words) if words else settings  # which keys were given stays known
+    return from_values(values, where=path.name)
 
 
 def _bare(text: str) -> str:
@@ -42,14 +49,29 @@ def _bare(text: str) -> str:
 
 def to_ini(settings: Settings) -> str:
     """The complete settings as INI text, every key with a comment; keys without a value are left empty."""
+    return _written(lambda section, key, field: (field.description, _text(getattr(getattr(settings, section), key))))
+
+
+def template() -> str:
+    """Every key with a comment that says what it is when left empty, and all of them empty: read back, nothing said."""
+    return _written(lambda section, key, field: (_explained(f"{section}.{key}", field), ""))
+
+
+def _written(told: Callable[[str, str, FieldInfo], tuple[str | None, str]]) -> str:
     lines = []
     for section in Settings.model_fields:
-        part = getattr(settings, section)
         lines.append(f"[{section}]")
-        for key, field in type(part).model_fields.items():
-            lines += [f"# {field.description}", f"{key} = {_text(getattr(part, key))}".rstrip()]
+        for key, field in type(getattr(Settings(), section)).model_fields.items():
+            comment, value = told(section, key, field)
+            lines += [f"# {comment}", f"{key} = {value}".rstrip()]
         lines.append("")
     return "\n".join(lines)
+
+
+def _explained(name: str, field: FieldInfo) -> str:
+    left_empty = UNSAID.get(name, _text(field.default))
+    known = not left_empty or "empty =" in (field.description or "")
+    return f"{field.description}" if known else f"{field.description}; empty = {left_empty}"
 
 
 def _text(value: object) -> str:

@@ -6,12 +6,11 @@ import html
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from meeum.api import image
+from meeum.api import Image, image
 from meeum.auditing import Audit
 from meeum.io.files import replacing
 from meeum.report import viewer
 from meeum.report.html import shown
-from meeum.volume import LazyArray, Volume
 
 HEIGHT = 760  # pixels of the frame in a notebook
 MOST_MB = 16.0  # of the page: a notebook keeps what it shows
@@ -37,8 +36,8 @@ class View:
 
 
 def view(
-    noisy: Volume | LazyArray | str | Path,
-    clean: Volume | LazyArray | str | Path | None = None,
+    noisy: Image,
+    clean: Image | None = None,
     *,
     audit: Audit | None = None,
     height: int = HEIGHT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,22 @@ from meeum.checkpoint import Model
 from meeum.comparing import comparison, grid
 from meeum.comparing.comparison import Plan
 from meeum.comparing.workers import suitable_jobs
-from meeum.errors import UsageError
+from meeum.errors import UsageError, among
 from meeum.ini import read_ini
 from meeum.job import Job
+from meeum.masking import SCHEMES
+from meeum.networks import NETWORKS
 from meeum.noise import Noise
+from meeum.objectives import OBJECTIVES
 from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
 
 FROM_MODEL = ("masking", "network", "training")
+KINDS = {"masking": "scheme", "network": "network", "objective": "objective"}  # what a key names
+NOTHING_CHOSEN = (
+    "the noise is measured, and the training chosen by it: `meeum noise FILE` tells more, "
+    "`meeum config --init run.ini` shows what can be chosen"
+)
 
 
 @dataclass(frozen=True)
@@ -39,23 +48,53 @@ class Request:
 
 
 def training(asked: Request) -> Job:
-    """Train on the files; without an INI file the settings are assumed, and a note says so."""
+    """Train on the files; what neither the INI file nor the words say is assumed, and a note says so."""
     reads = (*asked.files, asked.repeat) if asked.repeat else asked.files
     folder.check(asked.folder, overwrite=asked.overwrite, resume=False, reads=reads)
-    stated = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
-    volumes = _read(asked, stated)
-    noise = _noise_of_two(asked, volumes, stated)
-    if asked.config or any(word.startswith("masking.masking") for word in asked.words):
-        return _job(asked, stated, volumes, noise=noise)
-    masks = ("training.objective=masked",) if any(word.startswith("masking.") for word in asked.words) else ()
-    settings = rooms.override(rooms.assumed(volumes[0].spatial_shape), (*masks, *asked.words))
-    if settings.training.objective != "auto":
-        return _job(asked, settings, volumes, noise=noise)
-    note = (
-        "no settings given: the noise is measured, and the training chosen by it. `meeum noise FILE` tells more, "
-        "`meeum config --init run.ini` shows what can be chosen"
-    )
-    return _job(asked, settings, volumes, noise=noise, notes=(note,))
+    stated = _stated(asked)
+    read_with = rooms.override(stated, asked.words)
+    volumes = _read(asked, read_with)
+    noise = _noise_of_two(asked, volumes, read_with)
+    settings = _trained_with(stated, asked.words, volumes[0].spatial_shape)
+    notes = (NOTHING_CHOSEN,) if settings.training.objective == "auto" else ()
+    return _job(asked, settings, volumes, noise=noise, notes=notes)
+
+
+def _stated(asked: Request) -> Settings:
+    """What the INI file gives; what it or the words name must exist."""
+    stated = read_ini(asked.config) if asked.config else Settings()
+    told = rooms.override(stated, asked.words)
+    _refuse_unknown(asked, "masking", "masking", told.masking.masking, SCHEMES, any_case=True)
+    _refuse_unknown(asked, "network", "network", told.network.network, NETWORKS)
+    _refuse_unknown(asked, "training", "objective", told.training.objective, ("auto", *OBJECTIVES))
+    return stated
+
+
+def _refuse_unknown(
+    asked: Request, section: str, key: str, given: str, known: Iterable[str], *, any_case: bool = False
+) -> None:
+    if given in known or (any_case and given.lower() in map(str.lower, known)):
+        return
+    by_word = f"{section}.{key}" in _named(asked.words)
+    where = asked.config.name if asked.config and not by_word else "command line"
+    raise UsageError(f"{where} [{section}] {key}: unknown {KINDS[key]} {given!r}; {among(given, known)}")
+
+
+def _named(words: Iterable[str]) -> set[str]:
+    """The settings that `section.key=value` words give."""
+    return {word.partition("=")[0].strip().lower() for word in words}
+
+
+def _trained_with(stated: Settings, words: tuple[str, ...], shape: tuple[int, ...]) -> Settings:
+    """What the INI file states, over what is assumed, and the words on top; words on masking ask for masked training.
+
+    A word that names the scheme assumes nothing else about masking.
+    """
+    named = _named(words)
+    if rooms.asks_for_masking(stated) or not any(name.startswith("masking.") for name in named):
+        return rooms.override(rooms.over_assumed(stated, shape), words)
+    base = stated if "masking.masking" in named else rooms.over_assumed(stated, shape)
+    return rooms.override(base, ("training.objective=masked", *words))
 
 
 def _noise_of_two(asked: Request, volumes: list[Volume], settings: Settings) -> Noise | None:
@@ -77,10 +116,7 @@ def using(asked: Request, path: Path) -> Job:
     own = model.settings.model_copy(update={"input": kept, "output": OutputSettings()})
     notes: tuple[str, ...] = ()
     if asked.config:
-        ini = read_ini(asked.config)
-        for name in ("input", "prediction", "output"):
-            given = getattr(ini, name)
-            own = own.changed(name, **{key: getattr(given, key) for key in given.model_fields_set})
+        own = rooms.laid_over(own, read_ini(asked.config), ("input", "prediction", "output"))
         notes = (f"{asked.config}: its sections {', '.join(FROM_MODEL)} do not count, since {path} is trained already",)
     settings = rooms.override(own, asked.words)
     _refuse_training(settings, own, path)
@@ -103,7 +139,8 @@ def going_on(asked: Request, model: Path | None = None) -> Job:
     if asked.config or asked.words or asked.repeat or asked.overwrite or model:
         raise UsageError(
             "--resume goes on with the settings of the interrupted run; leave out --config, --set, --minutes, "
-            "--quality, --repeat, --dataset, --channel, --projection, --remove-lattice, --model and --overwrite"
+            "--quality, --repeat, --dataset, --channel, --projection, --no-data, --remove-lattice, --model and "
+            "--overwrite"
         )
     folder.check(asked.folder, overwrite=False, resume=True)
     settings = api.load(asked.folder).settings
@@ -123,10 +160,10 @@ class Sought:
 
 def comparing(asked: Request, sought: Sought) -> Plan:
     """Measure the noise of the file and lay out the grid; nothing is written yet."""
-    base = read_ini(asked.config, asked.words) if asked.config else rooms.override(Settings(), asked.words)
-    (volume,) = _read(asked, base)
-    if not asked.config:
-        base = rooms.override(rooms.assumed(volume.spatial_shape), asked.words)
+    folder.refuse_place(asked.folder)
+    stated = _stated(asked)
+    (volume,) = _read(asked, rooms.override(stated, asked.words))
+    base = rooms.override(rooms.over_assumed(stated, volume.spatial_shape), asked.words)
     volume = results.as_trained_on(volume, base)
     scene = grid.Scene(volume.name, volume.spatial_shape, patches.measure([volume]), api.measure_noise(volume))
     preset = sought.preset or (None if sought.varied else "objectives")

@@ -37,7 +37,8 @@ def start(job: Job) -> Events:
         yield from _train_and_denoise(job)
     except OSError as error:  # a full disk does not say which file it was
         folder.tidy(job.folder)
-        raise MeeumError(f"{error.filename or job.folder}: {error.strerror or error}") from error
+        where = str(error.filename or job.folder).removesuffix(".partial")
+        raise MeeumError(f"{where}: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
         lacking = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
         if not lacking:
@@ -79,6 +80,8 @@ def _train_and_denoise(job: Job) -> Events:
         if clean is None:
             return
         judged = yield from _conclude(job, clean, model, seconds=time.monotonic() - began)
+        if judged is None:
+            return
     yield Event("done", 1.0, str(job.folder), audit=judged)
 
 
@@ -181,15 +184,19 @@ def _denoise(job: Job, model: Model) -> Generator[Event, None, Volume | None]:
     return clean
 
 
-def _conclude(job: Job, clean: Volume, model: Model, *, seconds: float) -> Generator[Event, None, Audit]:
-    """Results, then their audit, then the report; `seconds` is what denoising took."""
+def _conclude(job: Job, clean: Volume, model: Model, *, seconds: float) -> Generator[Event, None, Audit | None]:
+    """Results, then their audit, then the report; None if it was stopped before; `seconds` is what denoising took."""
     written = yield from _write(job, clean, model)
     began, count = time.monotonic(), len(guarded())
     for judged in results.audit(job.volumes[0], clean, model, trained_here=job.model is None, seconds=seconds):
         done = len(judged.timings)
         yield Event("audit", done / (count + 1), f"{done} of {count} measures")
-    took, told = time.monotonic() - began, job.remedy.as_dict() if job.remedy else {}
-    folder.put(job.folder / folder.AUDIT, json.dumps(judged.as_dict() | told, indent=1, allow_nan=False) + "\n")
+        if done < count and job.stop():
+            told = f"stopped after {done} of {count} measures of the audit: no report; the results are whole"
+            yield Event("stopped", (done + 1) / (count + 1), told)
+            return None
+    took, removed = time.monotonic() - began, job.remedy.as_dict() if job.remedy else {}
+    folder.put(job.folder / folder.AUDIT, json.dumps(judged.as_dict() | removed, indent=1, allow_nan=False) + "\n")
     folder.note(job.folder, f"audit, {took:.1f} s: {judged.verdict}: {judged.sentence}")
     yield Event("audit", 1.0, f"done ({took:.3g} s)")
     yield Event("report", 0.0)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.types import AllowInfNan
 
-from meeum.errors import UsageError
+from meeum.errors import UsageError, among
 
 
 def _split(value: object) -> object:
@@ -167,6 +167,25 @@ def assumed(shape: tuple[int, ...]) -> Settings:
     return masking.changed("training", objective="auto")
 
 
+def laid_over(base: Settings, stated: Settings, sections: Iterable[str] = tuple(Settings.model_fields)) -> Settings:
+    """`base` with the keys that `stated` was given; its defaults do not count."""
+    for name in sections:
+        part = getattr(stated, name)
+        base = base.changed(name, **{key: getattr(part, key) for key in part.model_fields_set})
+    return base
+
+
+def asks_for_masking(stated: Settings) -> bool:
+    """Whether [masking], or `objective = masked`, was given: then nothing is assumed but the lab note's defaults."""
+    by_name = "objective" in stated.training.model_fields_set and stated.training.objective == "masked"
+    return by_name or bool(stated.masking.model_fields_set)
+
+
+def over_assumed(stated: Settings, shape: tuple[int, ...]) -> Settings:
+    """What was stated, and for the rest what meeum assumes of images of this shape."""
+    return stated if asks_for_masking(stated) else laid_over(assumed(shape), stated)
+
+
 # What is chosen where a setting is empty, by the number of spatial axes (docs/log.md tells how it was found).
 CHOSEN: dict[int, dict[str, dict[str, Any]]] = {
     2: {"network": {"width": 16}, "training": {"batch": 8, "patch": (64, 64)}},
@@ -207,15 +226,19 @@ def from_values(values: dict[str, dict[str, Any]], *, where: str) -> Settings:
 def _refuse_unknown(values: dict[str, dict[str, Any]], where: str) -> None:
     for section, keys in values.items():
         if section not in Settings.model_fields:
-            raise UsageError(f"{where} [{section}]: unknown section; known are {', '.join(Settings.model_fields)}")
+            raise UsageError(f"{where} [{section}]: unknown section; {among(section, Settings.model_fields)}")
         known = getattr(Settings(), section).model_dump()
         for key in keys:
             if key not in known:
-                raise UsageError(f"{where} [{section}] {key}: unknown key; known are {', '.join(known)}")
+                raise UsageError(f"{where} [{section}] {key}: unknown key; {among(key, known)}")
 
 
 def _sentences(error: ValidationError, where: str) -> Iterator[str]:
-    for problem in error.errors():
+    problems = error.errors()
+    wrong = {problem["loc"][:2] for problem in problems if problem["type"] != "too_short"}
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"][:2] in wrong:
+            continue  # what was wrong is left out of the list, and said by itself
         section, key = (str(part) for part in problem["loc"][:2])
         field = type(getattr(Settings(), section)).model_fields[key]
         yield f"{where} [{section}] {key}: {problem['msg']}; given {problem['input']!r}. {key}: {field.description}"

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from meeum import api, live, patches, run, verdicts
 from meeum.auditing import Audit
-from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY
+from meeum.folder import AUDIT, MODEL_FILE, REPORT, RESULTS, SUMMARY, refuse_place
 from meeum.io.files import refuse_output, replacing
 from meeum.job import Event, Job
 from meeum.noise import Noise
@@ -178,6 +178,7 @@ def refuse_outputs(
         refuse_output(Path(json_to), inputs=inputs, overwrite=overwrite)
     if pictures:
         refuse_pictures(pictures, overwrite=overwrite)
+        refuse_place(pictures)
 
 
 def measured_noise(image: Volume, repeat: Volume | None, *, trained: bool) -> Noise:

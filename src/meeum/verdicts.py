@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -31,9 +31,10 @@ def watched(pair: tuple[Volume, Volume], *, denoise: Denoiser | None, self_test:
         return examine(pair, denoise=denoise, self_test=self_test, show=lambda words: status.update(f"audit: {words}"))
 
 
-def conclude(found: Examination, written: Sequence[Path], *, as_json: bool, strict: bool) -> int:
-    """Show an examination, or print its JSON; the exit code."""
+def conclude(found: Examination, write: Callable[[], Sequence[Path]], *, as_json: bool, strict: bool) -> int:
+    """Show an examination, then write what was asked for; JSON is printed last, and alone. The exit code."""
     if as_json:
+        write()
         print(as_text(found))
         return exit_code(found.audit, strict=strict)
     console = Console(markup=False, highlight=False, emoji=False)
@@ -45,7 +46,7 @@ def conclude(found: Examination, written: Sequence[Path], *, as_json: bool, stri
     show(audit, console)
     if found.selftest:
         _paragraph(console, "self-test", found.selftest.sentence)
-    for path in written:
+    for path in write():
         console.print(f"written        {path}", soft_wrap=True)
     return exit_code(audit, strict=strict)
 

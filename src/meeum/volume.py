@@ -61,6 +61,12 @@ class Volume:
         edges = " x ".join(f"{edge:.4g}" for edge in self.voxel_size_um or ())
         return f"<Volume {self.name}: {self.axes} {size}, {self.quantity}{f', voxels of {edges} µm' if edges else ''}>"
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError(f"{self.name}: is read from where it lies, which makes a copy")
+        values = self.read()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
     @property
     def name(self) -> str:
         return self.source.name if self.source else "array"

@@ -17,6 +17,7 @@ from meeum import __version__
 from meeum.asking.answer import VERSION, Answer, Question, Row, Rows, mean_of
 from meeum.auditing import Picture
 from meeum.errors import UsageError
+from meeum.folder import refuse_place
 from meeum.io.files import replacing
 from meeum.report.evidence import draw
 
@@ -29,6 +30,7 @@ def refuse(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{folder}: is a file; give the name of a folder for the answers")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise UsageError(f"{folder}: is not empty; give another folder with --out, or --overwrite to replace answers")
+    refuse_place(folder)
 
 
 def write(folder: Path, answers: Sequence[Answer], *, facts: Mapping[str, Any], overwrite: bool = False) -> list[Path]:

@@ -112,6 +112,9 @@ class Finding:
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Finding {self.measure}, {self.title}: {self.verdict} ({self.value:.4g} {self.unit})>"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without the picture; None where a number is not defined."""
         told = {key: value for key, value in vars(self).items() if key != "picture"}

@@ -56,6 +56,9 @@ class Audit:
     timings: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Audit of {self.denoised.name} against {self.noisy.name}: {self.verdict} ({self.sentence})>"
+
     @property
     def verdict(self) -> Verdict:
         """The gravest of what could be told; "cannot tell" where nothing is worse and most could not."""

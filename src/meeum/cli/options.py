@@ -18,6 +18,8 @@ Trained = Annotated[
 ]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="time to train, in minutes")]
 Quality = Annotated[str | None, typer.Option(help="fast (1 minute), normal (5) or best (20)")]
+MinutesEach = Annotated[float | None, typer.Option(min=0.01, help="time to train each of the runs, in minutes")]
+QualityOfEach = Annotated[str | None, typer.Option(help="of each run: fast (1 minute), normal (5) or best (20)")]
 Dataset = Annotated[str | None, typer.Option(help="HDF5, OME-Zarr: which dataset")]
 Channel = Annotated[int | None, typer.Option(min=0, help="which channel or colour of an image that has several")]
 Repeat = Annotated[Path | None, typer.Option(help="a second recording of the same field: tells its noise best")]
@@ -35,6 +37,7 @@ ReportSize = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="folder of the run", show_default="NAME_meeum")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an earlier run")]
+OverwriteFile = Annotated[bool, typer.Option("--overwrite", help="replace the file if there is one")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with an interrupted run")]
 SelfTest = Annotated[
     bool, typer.Option("--self-test", help="plant each damage and say what would have been caught (a minute more)")

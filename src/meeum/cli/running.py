@@ -28,6 +28,7 @@ def denoise(
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    no_data: options.NoData = None,
     remove_lattice: options.RemoveLattice = False,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
@@ -40,7 +41,7 @@ def denoise(
     """Train on this file alone, denoise it, audit the result, write all of it and a report."""
     from meeum import folder, request
 
-    words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
+    words = duration(minutes, quality) + image(dataset, channel, projection, no_data, remove_lattice) + list(set_ or ())
     words += report_size(report_mb)
     target = out or Path(f"{folder.name_of(file)}_meeum")
     asked = request.Request((file,), target, command(), config, tuple(words), repeat, overwrite=overwrite)
@@ -67,6 +68,7 @@ def train(
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    no_data: options.NoData = None,
     remove_lattice: options.RemoveLattice = False,
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,
@@ -75,7 +77,7 @@ def train(
     """Train one model on one or more files, for `meeum denoise --model`."""
     from meeum import request
 
-    words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
+    words = duration(minutes, quality) + image(dataset, channel, projection, no_data, remove_lattice) + list(set_ or ())
     asked = request.Request(
         tuple(files), out, command(), config, tuple(words), repeat, overwrite=overwrite, denoise=False
     )
@@ -104,15 +106,14 @@ def demo(
 @app.command()
 def config(
     init: Annotated[Path, typer.Option(help="where to write it", show_default=False)],
-    overwrite: options.Overwrite = False,
+    overwrite: options.OverwriteFile = False,
 ) -> None:
-    """Write a complete, commented INI file."""
-    from meeum.ini import to_ini
+    """Write a commented INI file with every setting, empty: fill in what you choose."""
+    from meeum.ini import template
     from meeum.io.files import replacing
-    from meeum.settings import Settings
 
     with replacing(init, overwrite=overwrite) as temporary:
-        temporary.write_text(to_ini(Settings()), encoding="utf-8")
+        temporary.write_text(template(), encoding="utf-8")
     typer.echo(f"wrote {init}; `meeum denoise FILE --config {init}` uses it")
 
 

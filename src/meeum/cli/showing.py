@@ -86,8 +86,8 @@ def audit(
 
         denoise = api.denoiser(pair[0], api.load(model))
     found = verdicts.watched(pair, denoise=denoise, self_test=self_test)
-    written = examination.write(found, outputs, command=command())
-    code = verdicts.conclude(found, written, as_json=json_ == "-", strict=strict)
+    write = partial(examination.write, found, outputs, command=command())
+    code = verdicts.conclude(found, write, as_json=json_ == "-", strict=strict)
     if code:
         raise typer.Exit(code)
 
@@ -113,14 +113,15 @@ def compare(
     vary: options.Vary = None,
     seeds: options.Seeds = 1,
     config: options.Config = None,
-    minutes: options.Minutes = None,
-    quality: options.Quality = None,
+    minutes: options.MinutesEach = None,
+    quality: options.QualityOfEach = None,
     set_: options.Sets = None,
     jobs: options.Jobs = 0,
     truth: options.Truth = None,
     dataset: options.Dataset = None,
     channel: options.Channel = None,
     projection: options.Projection = None,
+    no_data: options.NoData = None,
     remove_lattice: options.RemoveLattice = False,
     out: options.OutOfComparison = None,
     overwrite: options.Overwrite = False,
@@ -129,7 +130,7 @@ def compare(
     """Run a grid of settings on one file, judge every result, say which to take and how sure that is."""
     from meeum import folder, request, scoreboard
 
-    words = duration(minutes, quality) + image(dataset, channel, projection, remove_lattice) + list(set_ or ())
+    words = duration(minutes, quality) + image(dataset, channel, projection, no_data, remove_lattice) + list(set_ or ())
     target = out or Path(f"{folder.name_of(file)}_compared")
     asked = request.Request((file,), target, command(), config, tuple(words), overwrite=overwrite)
     plan = request.comparing(asked, request.Sought(preset, tuple(vary or ()), seeds, truth, jobs))

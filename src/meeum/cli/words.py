@@ -19,8 +19,20 @@ def duration(minutes: float | None, quality: str | None) -> list[str]:
     return [f"training.minutes={chosen}", "training.steps="] if chosen else []
 
 
-def image(dataset: str | None, channel: int | None, projection: str | None, remove_lattice: bool = False) -> list[str]:
-    given = {"dataset": dataset, "channel": channel, "projection": projection, "remove_lattice": remove_lattice or None}
+def image(
+    dataset: str | None,
+    channel: int | None,
+    projection: str | None,
+    no_data: float | None = None,
+    remove_lattice: bool = False,
+) -> list[str]:
+    given = {
+        "dataset": dataset,
+        "channel": channel,
+        "projection": projection,
+        "no_data": no_data,
+        "remove_lattice": remove_lattice or None,
+    }
     return [f"input.{name}={value}" for name, value in given.items() if value is not None]
 
 

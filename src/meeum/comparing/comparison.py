@@ -83,6 +83,7 @@ def check(plan: Plan) -> None:
     where, path = plan.folder, plan.folder / GRID
     if where.exists() and not where.is_dir():
         raise UsageError(f"{where}: is a file; choose a folder with --out")
+    folder.refuse_place(where)
     if not where.exists() or not any(where.iterdir()):
         return
     if not path.is_file():

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from meeum.errors import MeeumError, UsageError
+from meeum.folder import refuse_unwritable
 
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # seconds after which a removed folder is looked for again
 
@@ -80,8 +81,9 @@ def is_zarr(path: Path) -> bool:
 
 
 def refuse_output(path: Path, *, inputs: Sequence[Path | None], overwrite: bool) -> None:
-    """Say no to what exists already (unless it may be replaced), and always to an input's own name."""
+    """Say no to what exists already (unless it may be replaced), to an input's own name, and where nothing can lie."""
     for given in inputs:
         if given and given.exists() and path.exists() and path.samefile(given):
             raise UsageError(f"{path}: is the image itself; give another name")
     refuse_existing(path, overwrite=overwrite)
+    refuse_unwritable(path.parent, wanted=path)

@@ -53,8 +53,9 @@ def _mapped(path: Path) -> Array:
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
+        why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise MeeumError(
-            f"{path}: cannot be read as a .npy array of numbers ({error}); it may be truncated, no .npy file, or hold "
+            f"{path}: cannot be read as a .npy array of numbers{why}; it may be truncated, no .npy file, or hold "
             "Python objects, which meeum never loads"
         ) from error
     if not isinstance(loaded, np.ndarray):

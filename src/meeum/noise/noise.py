@@ -59,6 +59,10 @@ class Noise:
     rest_std: float | None = None
     detail: float = 1.0
 
+    def __repr__(self) -> str:
+        colour = "white" if self.is_white else "correlated"
+        return f"<Noise: std {self.std:.4g} (± {self.uncertainty:.2g} of it), {colour}, follows {self.follows}>"
+
     @property
     def is_white(self) -> bool:
         """Whether no two voxels' noise is correlated, as far as could be seen."""

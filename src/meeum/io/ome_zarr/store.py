@@ -17,7 +17,7 @@ from meeum.io.regions import Ranges, select, slices
 from meeum.volume import Array
 
 Attributes = Mapping[str, Any]
-REMEDY = "install it with: pip install 'meeum[zarr]'"
+REMEDY = "install it with: pip install 'zarr>=3'"
 UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError)  # what zarr and its codecs raise
 
 
@@ -43,9 +43,7 @@ def library(path: Path) -> Any:
     try:
         zarr = import_module("zarr")
     except ImportError:
-        raise MeeumError(
-            f"{path}: OME-Zarr needs the library zarr; install it with: pip install 'meeum[zarr]'"
-        ) from None
+        raise MeeumError(f"{path}: OME-Zarr needs the library zarr; {REMEDY}") from None
     if int(zarr.__version__.partition(".")[0]) < 3:
         raise MeeumError(f"{path}: OME-Zarr needs zarr 3 or later, and {zarr.__version__} is installed; {REMEDY}")
     return zarr

@@ -100,7 +100,7 @@ def _check_codec(keyframe: Any, path: Path) -> None:
             known.UNPREDICTORS[keyframe.predictor]
     except KeyError as error:
         raise MeeumError(
-            f'{path}: compressed; reading it takes the imagecodecs package: pip install "meeum[tiff]" ({error.args[0]})'
+            f"{path}: compressed; reading it takes the imagecodecs package: pip install imagecodecs ({error.args[0]})"
         ) from error
 
 

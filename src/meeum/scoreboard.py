@@ -25,7 +25,8 @@ from meeum.terminal import INTERRUPTED, clock, interruptible
 from meeum.verdicts import COLOURS, PLAIN
 
 WIDTH = 100  # columns where there is no terminal
-NAME = 22  # columns of a name before it is folded
+NAME = 16  # columns of a name before it is folded
+NEXT_LINE = "\n  "  # beside the symbol
 EVERY = 30.0  # seconds between two lines of one stage where there is no terminal
 NAMES = {**STAGES, "score": "Error", "scored": "Done", "failed": "Failed"}
 
@@ -183,4 +184,5 @@ def _damage(result: Result, console: Console) -> Table:
 
 
 def _cell(cell: Cell, symbol: str) -> Text:
-    return Text(f"{symbol} {cell.number}".rstrip(), style=COLOURS[cell.verdict])
+    """The number beneath its name, where it has one: the table is narrow."""
+    return Text(f"{symbol} {cell.label.replace(' ', NEXT_LINE)}".rstrip(), style=COLOURS[cell.verdict])

@@ -69,7 +69,7 @@ def test_doing_nothing_cannot_be_told_from_the_input(axes: str) -> None:
 def test_without_a_denoiser_or_gaussian_noise_nothing_is_told() -> None:
     noisy, _, noise = case("YX")
     blur = partial(ndimage.gaussian_filter, sigma=0.8)
-    for pair in (asked(noisy, noise, None), asked(noisy, replace(noise, tails=9.0), blur)):
+    for pair in (asked(noisy, noise, None), asked(noisy, replace(noise, rest_std=noise.std / 3), blur)):
         (found,) = error(pair)
         assert (found.verdict, found.effect) == ("cannot tell", pytest.approx(math.nan, nan_ok=True))
         assert found.reason

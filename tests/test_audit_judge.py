@@ -12,7 +12,7 @@ import pytest
 import meeum
 from meeum import api, phantom
 from meeum.auditing import Finding, Picture, Place, gather, judge
-from meeum.auditing.finding import decide
+from meeum.auditing.finding import NEEDS_DENOISER, decide
 from meeum.auditing.judge import MEASURES, OutOfTimeError, bounded, guarded, unjudged
 from meeum.auditing.table import SYMBOLS, table
 from meeum.errors import MeeumError
@@ -114,7 +114,7 @@ def test_what_the_denoiser_took_counts_and_not_what_was_expected(monkeypatch):
 def test_without_time_left_a_measure_does_what_it_can_without_the_denoiser(pair):
     def measure(pair):
         if pair.denoise is None:
-            return [finding("shift", "cannot tell", reason="needs the denoiser")]
+            return [finding("shift", "cannot tell", reason=NEEDS_DENOISER)]
         return [finding("shift", "pass") for _ in [pair.denoise(pair.pieces[0].noisy)]]
 
     quick, slow = (replace(pair, denoise=bounded(lambda values: values, 10.0, per_voxel=rate)) for rate in (1e-9, 1.0))
@@ -122,7 +122,20 @@ def test_without_time_left_a_measure_does_what_it_can_without_the_denoiser(pair)
     audit = judge(slow, {"shift": measure})
     assert audit.asked
     assert audit.findings[0].verdict == "cannot tell"
-    assert audit.findings[0].reason == "needs the denoiser; asking it would take longer than the 10 s it has here"
+    spent = "asking the denoiser would take longer than the 10 s it has here; without limit it is asked by `meeum audit"
+    assert audit.findings[0].reason.startswith(spent)
+
+    def dark(pair):
+        return pair.denoise(pair.pieces[0].noisy) if pair.denoise else [finding("x", reason="it is dark")]
+
+    assert judge(slow, {"x": dark}).findings[0].reason.startswith(f"it is dark; {spent}")
+
+
+def test_a_pass_of_which_much_could_not_be_told_has_not_its_colour(pair):
+    for untold, tone in ((5, "pass"), (6, "cannot tell")):
+        audit = judge(pair, {"fake": saying(*["pass"] * 10, *["cannot tell"] * untold)})
+        assert (audit.verdict, audit.tone) == ("pass", tone)
+    assert judge(pair, {"fake": saying("warn", "cannot tell")}).tone == "warn"
 
 
 def test_guarded_measures_are_all_of_them(pair):

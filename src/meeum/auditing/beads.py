@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from meeum.auditing.finding import FAIL, SEVERITY, Finding, Kind, Picture, Verdict, decide
+from meeum.auditing.finding import FAIL, NEEDS_DENOISER, SEVERITY, Finding, Kind, Picture, Verdict, decide
 from meeum.auditing.pair import Pair
 from meeum.auditing.response import REACH, SIGMA, SPACING, STRENGTHS, Response, response
 
@@ -39,7 +39,7 @@ def beads(pair: Pair) -> list[Finding]:
     leaves less than half of a bead, a loss tells nothing of the denoiser.
     """
     if pair.denoise is None:
-        return _neither("needs the denoiser (--model)")
+        return _neither(NEEDS_DENOISER)
     found = response(pair)
     groups = [] if found is None else [found.of(JUDGED, *kind) for kind in ((1, "anywhere"), (-1, "cells"))]
     groups = [group for group in groups if np.count_nonzero(group) >= FEWEST]

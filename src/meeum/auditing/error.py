@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scipy.stats import norm
 
-from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.finding import NEEDS_DENOISER, Finding, Kind
 from meeum.auditing.pair import Pair
 from meeum.auditing.risk import Risk, obstacle, unbiased_risk
 from meeum.errors import MeeumError
@@ -24,7 +24,7 @@ def error(pair: Pair) -> list[Finding]:
     It holds for noise as it was measured; a network trained with that measurement shares its errors.
     """
     if pair.denoise is None:
-        return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
+        return [ERROR.untold(NEEDS_DENOISER, UNTOLD)]
     if why := obstacle(pair.noise):
         return [ERROR.untold(why, UNTOLD)]
     try:

@@ -14,6 +14,7 @@ Array = NDArray[Any]
 Verdict = Literal["pass", "warn", "fail", "cannot tell"]
 
 FAIL, WARN = 1e-3, 1e-2  # p-values below which an effect is taken to be there
+NEEDS_DENOISER = "needs the denoiser (--model)"
 SEVERITY: dict[Verdict, int] = {"pass": 0, "cannot tell": 1, "warn": 2, "fail": 3}
 
 

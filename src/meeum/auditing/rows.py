@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from meeum.auditing.statistics import PairStatistics
+from meeum.auditing.values import WIDER
 
 NAMES = {
     "minimum": "minimum",
@@ -33,7 +34,7 @@ MEANING = {
     "maximum": "The largest value; noise reaches further up than the specimen does.",
     "mean": "The average of all values; denoising should leave it where it was.",
     "std": "Spread of all values, specimen and noise together; it falls when noise is removed.",
-    "range": "Largest minus smallest value; above a factor of 1, values were made that the microscope never recorded.",
+    "range": f"Largest minus smallest value; above a factor of {WIDER:g}, values were made that were never recorded.",
     "low": "One voxel in a thousand is darker than this.",
     "high": "One voxel in a thousand is brighter than this.",
     "inner_range": "The range without the outliers; it shrinks when noise goes, and when contrast goes.",

@@ -274,6 +274,13 @@ def test_audit_and_table_agree_from_where_on_the_range_is_wider(noisy, factor, w
     assert (f"{limit:g} times counts as unchanged" in found.sentence) != wider
 
 
+def test_means_that_are_not_those_of_the_audit_have_other_names(noisy):
+    table = {row.name: row.meaning for row in rows(pair_statistics(noisy, noisy)) if row.group[0] in "BC"}
+    assert "the audit leaves them out" in table["mean of all their voxels"]
+    assert "the audit stays farther away" in table["mean of all its voxels"]
+    assert not {f"mean of {part}" for part in ("cells", "background")} & set(table)
+
+
 def test_psnr_by_hand():
     truth = volume([[[0.0, 1.0], [2.0, 4.0]]])
     image = volume([[[0.0, 1.0], [2.0, 6.0]]])

@@ -142,8 +142,13 @@ def _centre_told(centre: _Judged, found: Response, count: int) -> str:
     gain, what = centre.value, f"{count} beads of {JUDGED:g} times the noise, put into the noisy image,"
     if gain < -0.05:
         return f"{what} come out inverted: {gain:.2f} of their height at the centre."
-    linear = "" if gain >= HALF else f", and the best linear filter would leave {100 * found.linear:.0f} %"
-    return f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre{linear}."
+    told, linear = (
+        f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre",
+        100 * found.linear,
+    )
+    if gain > 1:
+        return f"{told}; more than {100 * (1 + OVER.bound / 2):.0f} % is worth a warning."
+    return f"{told}; the best linear filter would leave {linear:.0f} %, and less than half of that is worth a warning."
 
 
 def _ring_told(ring: _Judged) -> str:

@@ -43,6 +43,7 @@ PLANES = Kind("values", "drift between planes", "sigma", 0.0, "both", "sigma", 0
 # Where noise is weak, less than this does not matter.
 OFFSET_RI = replace(OFFSET, effect_unit="RI", bound=5e-5)
 PLANES_RI = replace(PLANES, effect_unit="RI", bound=1e-4)
+FRAMES, FRAMES_RI = (replace(kind, title="drift between frames") for kind in (PLANES, PLANES_RI))
 
 
 def values(pair: Pair) -> list[Finding]:
@@ -214,9 +215,9 @@ def plane_drift(pair: Pair) -> list[Finding]:
     drifts -= np.median(drifts)
     worst = int(np.argmax(np.abs(drifts) / np.maximum(errors, 1e-30)))
     estimate = Estimate(float(drifts[worst]), float(errors[worst]), float(cells.sum() - cells.size))
-    name = "plane" if "Z" in pair.noisy.axes else "frame"
+    name, kinds = ("plane", (PLANES, PLANES_RI)) if "Z" in pair.noisy.axes else ("frame", (FRAMES, FRAMES_RI))
     sentence = f"The {name} that moved most against the others did so by {estimate.value:+.3f} times the noise."
-    judgement = judged(_bounded(pair, PLANES, PLANES_RI), estimate, sentence, tests=cells.size)
+    judgement = judged(_bounded(pair, *kinds), estimate, sentence, tests=cells.size)
     return [replace(judgement, details={"shifts": drifts.round(4).tolist()})]
 
 

@@ -43,7 +43,7 @@ MEANING = {
     "correlation": "How well the image follows the smoothed input: near 1 is good, negative means inverted contrast.",
     "residual_mean": "Average of what was taken away (noisy minus denoised); anything but 0 is a shift of all values.",
     "residual_std": "Size of what was taken away; if only noise was removed, this is the noise level.",
-    "background_mean": "Average away from cells (the audit stays farther away); a shift falsifies contrasts and masses.",
+    "background_mean": "Average away from cells (the audit stays farther away); a shift falsifies contrasts, masses.",
     "background_std": "Spread away from cells, mostly noise: the smaller after denoising, the more noise is gone.",
     "cells_mean": "Average inside cells, outlines included (the audit leaves them out); it should stay where it was.",
     "cells_std": "Spread inside cells, structure and noise together; a strong fall may be structure lost.",

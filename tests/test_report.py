@@ -568,6 +568,16 @@ def test_a_pass_of_which_much_could_not_be_told_is_not_shown_as_one(rng, tmp_pat
         assert ('class="overall verdict pass"' in text) == (untold == 1)
 
 
+def test_the_page_promises_no_more_than_holds(rng, tmp_path):
+    """A command that gives minutes repeats nothing exactly; settings.ini has the number of steps."""
+    text = Page(report(tmp_path, *pair(rng))).text
+    assert "Training time" in text and "Time taken" not in text
+    assert "--config settings.ini" in text and "This command" not in text
+    audit = Page(report(tmp_path, *pair(rng), overwrite=True, settings="", metrics=())).text
+    assert "Time of the audit" in audit and "settings.ini" not in audit
+    assert "This command, with the same versions and the same input files, repeats it." in audit
+
+
 def test_marks_are_circles_at_their_place():
     values = np.zeros((40, 60))
     values[0, 0] = 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import meeum
 from meeum import api, phantom
 from meeum.auditing import Finding, Picture, Place, gather, judge
-from meeum.auditing.finding import NEEDS_DENOISER, decide
+from meeum.auditing.finding import NEEDS_DENOISER, decide, seen_from, unseen_below
 from meeum.auditing.judge import MEASURES, OutOfTimeError, bounded, guarded, unjudged
 from meeum.auditing.table import SYMBOLS, table
 from meeum.errors import MeeumError
@@ -182,6 +183,20 @@ def test_every_measure_is_documented():
     assert MEASURES
     for name in MEASURES:
         assert f"`{name}`" in text, name
+
+
+def test_every_sentence_is_one(pair):
+    audits = judge(pair), judge(replace(pair, denoise=lambda values: values))
+    for one in (one for audit in audits for one in audit.findings):
+        assert one.sentence[0].isupper() or one.sentence[0].isdigit(), one.sentence
+        assert one.sentence.endswith(".") and not re.search(r"would have been\.|\binf\b|\bnan\b", one.sentence)
+
+
+def test_what_would_have_been_seen_is_said_where_it_is_known():
+    assert seen_from("Any of", 0.0123) == " Any of 0.012 times the noise or more would have been seen."
+    assert seen_from("Any of", math.inf) == seen_from("Any of", math.nan) == seen_from("Any of", 0.0) == ""
+    assert unseen_below("stripes", 0.1) == "stripes of less than 0.1 times the noise would not have been seen"
+    assert unseen_below("stripes", math.inf) == "stripes of any strength could have gone unseen"
 
 
 def test_nothing_judged_says_why():

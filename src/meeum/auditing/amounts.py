@@ -58,7 +58,7 @@ def mean_change(pair: Pair, part: str, *, chance: float) -> Finding:
     if not math.isfinite(estimate.error):
         return kind.untold(f"too few voxels belong to {part} beyond doubt")
     words = f"{estimate.value:+.2g} RI" if refractive else f"{estimate.value:+.3f} times the noise"
-    found = judged(kind, estimate, f"The mean of {part} changed by {words}; what is measured there rests on it.")
+    found = judged(kind, estimate, f"The mean of {part} changed by {words}; all that is measured there shifts with it.")
     noticed = refractive and found.effect > NOTICED[part] and found.p_value < WARN
     if noticed and found.verdict in ("pass", "cannot tell"):
         found = replace(found, verdict="warn", reason="")

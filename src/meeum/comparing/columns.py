@@ -109,7 +109,7 @@ def _grown(chosen: Sequence[Told]) -> Cell:
     waves = [wave for wave in chosen[0]["details"].get("waves", []) if wave["field"] == "values"]
     ratios = [wave["contrast_after"] / wave["contrast_before"] for wave in waves if wave["contrast_before"] > 0]
     if not ratios:
-        told = "No lattice was found in the noisy image."
+        told = "No lattice in the noisy image."
         return Cell("cannot tell" if chosen[0]["reason"] else "pass", math.nan, "", AMPLIFIED, told)
     factor = math.sqrt(max(ratios))
     told = f"The lattice of the noisy image stands out of its surroundings {factor:.2g} times as much afterwards."

@@ -129,7 +129,7 @@ def test_without_time_left_a_measure_does_what_it_can_without_the_denoiser(pair)
     def dark(pair):
         return pair.denoise(pair.pieces[0].noisy) if pair.denoise else [finding("x", reason="it is dark")]
 
-    assert judge(slow, {"x": dark}).findings[0].reason.startswith(f"it is dark; {spent}")
+    assert judge(slow, {"x": dark}).findings[0].reason == "it is dark"  # which asking would not change
 
 
 def test_a_pass_of_which_much_could_not_be_told_has_not_its_colour(pair):

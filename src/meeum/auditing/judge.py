@@ -155,15 +155,10 @@ def _asked(name: str, measure: Measure, pair: Pair) -> list[Finding]:
         return list(measure(pair))
     except OutOfTimeError as spent:
         left = _asked(name, measure, replace(pair, denoise=None))
-        return [replace(one, reason=_why(one.reason, spent)) for one in left]
+        return [replace(one, reason=str(spent)) if one.reason == NEEDS_DENOISER else one for one in left]
     except (MeeumError, MemoryError) as problem:
         reason = str(problem) if isinstance(problem, MeeumError) else "not enough memory for this measure"
         return [Kind(name, name, "", math.nan, "both", "", math.nan).untold(reason, "This could not be judged.")]
-
-
-def _why(reason: str, spent: OutOfTimeError) -> str:
-    """Why nothing can be told where time ran out: that alone, where the denoiser is all that was missing."""
-    return str(spent) if reason == NEEDS_DENOISER else reason and f"{reason}; {spent}"
 
 
 def bounded(denoise: Denoiser, seconds: float, *, per_voxel: float = 0.0) -> Denoiser:

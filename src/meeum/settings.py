@@ -40,7 +40,8 @@ class InputSettings(Section):
     remove_lattice: bool = Field(False, description="take a measured periodic pattern out of the image before training")
 
 
-MASKING = ("UPS", "G", "GF", "GPS", "mean", "median", "UPS_nocentre")  # named here too: `masking` needs torch
+# Of the schemes in `masking`, which needs torch; a test holds one to the other.
+MASKING = ("UPS", "G", "GF", "GPS", "mean", "median", "UPS_nocentre")
 
 
 class MaskingSettings(Section):

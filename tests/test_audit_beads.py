@@ -126,6 +126,14 @@ def test_a_bead_that_was_kept_passes_where_the_best_linear_filter_would_lose_it(
     assert centre.details["best_linear_filter"] < 0.5
 
 
+@pytest.mark.parametrize(("factor", "words"), [(0.55, "best linear filter would leave"), (1.1, "more than 120 %")])
+def test_a_response_that_is_not_ideal_and_passes_says_from_where_on_it_would_not(factor: float, words: str) -> None:
+    image = drowned(3)
+    centre, _ = beads(gather(image, image, noise=white_noise(LEVEL, (64, 64)), denoise=lambda v: factor * v))
+    assert (centre.verdict, centre.value) == ("pass", pytest.approx(factor))
+    assert words in centre.sentence and "is worth a warning" in centre.sentence
+
+
 def test_chance_does_not_invert_what_vanished() -> None:
     """A result that has nothing to do with the beads is no inversion, whatever its sign."""
     rng = np.random.default_rng(2)

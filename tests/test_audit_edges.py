@@ -11,10 +11,10 @@ import pytest
 from scenes import paired, simulated, simulated_plane, white_noise
 from scipy import ndimage
 
-from meeum.auditing.edges import edges
+from meeum.auditing.edges import _sentence, edges
 from meeum.auditing.finding import worst
 from meeum.auditing.pair import Pair
-from meeum.auditing.transfer import taper
+from meeum.auditing.transfer import Transfer, taper
 from meeum.noise import Noise
 from meeum.volume import Volume
 
@@ -42,6 +42,15 @@ def case(axes: str, colour: str, std: float = 2e-3) -> tuple[Volume, np.ndarray,
 
 def pair(noisy: Volume, denoised: np.ndarray, noise: Noise, denoise=None) -> Pair:
     return paired(noisy, denoised, noise=noise, denoise=denoise)
+
+
+def test_where_all_of_the_detail_is_left_no_blur_is_named() -> None:
+    noisy, truth, noise = case("YX", "white")
+    found = Transfer(0.997, 0.01, 0.0, 0.5, 0.97, np.array([[0.05, 0.1], [1, 1], [0, 0]]))
+    kept = _sentence(pair(noisy, truth, noise), found, "")
+    lost = _sentence(pair(noisy, truth, noise), replace(found, share=0.99), "")
+    assert "100 %" in kept and "no blur" in kept and "Gaussian" not in kept
+    assert "99 %" in lost and "Gaussian blur of 0.5 voxels" in lost
 
 
 CASES = [("ZYX", "white"), ("ZYX", "optical"), ("YX", "white")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,12 +13,15 @@ from scenes import simulated, simulated_plane
 from scipy import ndimage
 
 from meeum.auditing.error import error
-from meeum.auditing.judge import OutOfTimeError
+from meeum.auditing.judge import OutOfTimeError, judge
 from meeum.auditing.pair import Pair, gather
+from meeum.auditing.risk import Risk
+from meeum.auditing.table import table
 from meeum.noise import Noise
 from meeum.volume import Volume
 
 STD = 4e-3
+room = import_module("meeum.auditing.error")  # the function has the room's name
 
 
 def case(axes: str) -> tuple[Volume, np.ndarray, Noise]:
@@ -69,11 +73,29 @@ def test_doing_nothing_cannot_be_told_from_the_input(axes: str) -> None:
 def test_without_a_denoiser_or_gaussian_noise_nothing_is_told() -> None:
     noisy, _, noise = case("YX")
     blur = partial(ndimage.gaussian_filter, sigma=0.8)
-    for pair in (asked(noisy, noise, None), asked(noisy, replace(noise, tails=9.0), blur)):
+    for pair in (asked(noisy, noise, None), asked(noisy, replace(noise, rest_std=noise.std / 3), blur)):
         (found,) = error(pair)
         assert (found.verdict, found.effect) == ("cannot tell", pytest.approx(math.nan, nan_ok=True))
         assert found.reason
     assert "--model" in error(asked(noisy, noise, None))[0].reason
+
+
+@pytest.mark.parametrize(("mse", "chance"), [(-0.02, 0.05), (-0.5, 0.05)])
+def test_an_estimate_below_zero_gives_a_bound_or_nothing(monkeypatch, mse: float, chance: float) -> None:
+    noisy, _, noise = case("YX")
+    risk = Risk(mse * STD**2, chance * STD**2, 0.0, STD**2)
+    monkeypatch.setattr(room, "unbiased_risk", lambda *given, **more: risk)
+    pair = asked(noisy, noise, lambda values: values)
+    (found,) = error(pair)
+    shown = table(judge(pair, {"error": error}))[0].value
+    highest = mse + 1.96 * chance  # of the noise's variance
+    if highest < 0:
+        assert found.verdict == "cannot tell" and "weaker than was measured" in found.reason and shown == "–"
+        return
+    assert found.verdict == "pass" and found.interval == (0, pytest.approx(math.sqrt(highest) * STD))
+    assert f"at most {math.sqrt(highest) * STD:.2g} from the truth" in found.sentence
+    assert f"at most {100 * highest:.2g} % of the noise" in found.sentence and "estimated to be 0" not in found.sentence
+    assert shown.startswith(f"at most {math.sqrt(highest) * STD:.3g} ")
 
 
 def test_tiny_images_and_images_full_of_holes() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import meeum
 from meeum import api, phantom
 from meeum.auditing import Finding, Picture, Place, gather, judge
-from meeum.auditing.finding import decide
+from meeum.auditing.finding import NEEDS_DENOISER, decide, seen_from, unseen_below
 from meeum.auditing.judge import MEASURES, OutOfTimeError, bounded, guarded, unjudged
 from meeum.auditing.table import SYMBOLS, table
 from meeum.errors import MeeumError
@@ -114,7 +115,7 @@ def test_what_the_denoiser_took_counts_and_not_what_was_expected(monkeypatch):
 def test_without_time_left_a_measure_does_what_it_can_without_the_denoiser(pair):
     def measure(pair):
         if pair.denoise is None:
-            return [finding("shift", "cannot tell", reason="needs the denoiser")]
+            return [finding("shift", "cannot tell", reason=NEEDS_DENOISER)]
         return [finding("shift", "pass") for _ in [pair.denoise(pair.pieces[0].noisy)]]
 
     quick, slow = (replace(pair, denoise=bounded(lambda values: values, 10.0, per_voxel=rate)) for rate in (1e-9, 1.0))
@@ -122,7 +123,20 @@ def test_without_time_left_a_measure_does_what_it_can_without_the_denoiser(pair)
     audit = judge(slow, {"shift": measure})
     assert audit.asked
     assert audit.findings[0].verdict == "cannot tell"
-    assert audit.findings[0].reason == "needs the denoiser; asking it would take longer than the 10 s it has here"
+    spent = "asking the denoiser would take longer than the 10 s it has here; without limit it is asked by `meeum audit"
+    assert audit.findings[0].reason.startswith(spent)
+
+    def dark(pair):
+        return pair.denoise(pair.pieces[0].noisy) if pair.denoise else [finding("x", reason="it is dark")]
+
+    assert judge(slow, {"x": dark}).findings[0].reason == "it is dark"  # which asking would not change
+
+
+def test_a_pass_of_which_much_could_not_be_told_has_not_its_colour(pair):
+    for untold, tone in ((5, "pass"), (6, "cannot tell")):
+        audit = judge(pair, {"fake": saying(*["pass"] * 10, *["cannot tell"] * untold)})
+        assert (audit.verdict, audit.tone) == ("pass", tone)
+    assert judge(pair, {"fake": saying("warn", "cannot tell")}).tone == "warn"
 
 
 def test_guarded_measures_are_all_of_them(pair):
@@ -171,6 +185,20 @@ def test_every_measure_is_documented():
         assert f"`{name}`" in text, name
 
 
+def test_every_sentence_is_one(pair):
+    audits = judge(pair), judge(replace(pair, denoise=lambda values: values))
+    for one in (one for audit in audits for one in audit.findings):
+        assert one.sentence[0].isupper() or one.sentence[0].isdigit(), one.sentence
+        assert one.sentence.endswith(".") and not re.search(r"would have been\.|\binf\b|\bnan\b", one.sentence)
+
+
+def test_what_would_have_been_seen_is_said_where_it_is_known():
+    assert seen_from("Any of", 0.0123) == " Any of 0.012 times the noise or more would have been seen."
+    assert seen_from("Any of", math.inf) == seen_from("Any of", math.nan) == seen_from("Any of", 0.0) == ""
+    assert unseen_below("stripes", 0.1) == "stripes of less than 0.1 times the noise would not have been seen"
+    assert unseen_below("stripes", math.inf) == "stripes of any strength could have gone unseen"
+
+
 def test_nothing_judged_says_why():
     image = Volume(np.ones((8, 8), np.float32), "YX")
     audit = unjudged(image, image, "the image is constant")
@@ -199,6 +227,7 @@ def test_the_table_is_graded_and_told_without_colours(pair):
         (-0.0001, (-0.012, 0.011), "0.000 (-0.012 to 0.011)"),
         (4.18e-06, (-4.91e-06, 1.76e-05), "4.18e-06 (-4.91e-06 to 1.76e-05)"),
         (1234.5, (1000.0, 1500.0), "1230 (1000 to 1500)"),
+        (0.79, (0.013, 47.0), "0.8 (0.0 to 47.0)"),
         (0.999, (0.999, 0.999), "0.999"),
     ],
 )

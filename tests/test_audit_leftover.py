@@ -26,6 +26,7 @@ def test_the_truth_left_no_noise_in(seed: int, colour: str) -> None:
     level, alike = findings(noisy, truth.read(), noise)
     assert level.verdict == "pass" or (level.verdict == "cannot tell" and "known to" in level.reason)
     assert level.value == pytest.approx(1, abs=0.3) and level.interval[0] < 1 < level.interval[1]
+    assert level.title == "noise taken out"  # of which 1 is all
     assert alike.verdict in ("pass", "cannot tell") and abs(alike.value) < 0.15
 
 
@@ -42,6 +43,24 @@ def test_noise_left_in_is_measured(seed: int, colour: str, left: float) -> None:
     else:
         assert "Noise was left in" in level.sentence
     assert (alike.verdict, alike.reason) == ("cannot tell", "nothing was taken out") or left < 1
+
+
+def test_a_copy_has_nothing_taken_out_and_no_interval_beside_its_value() -> None:
+    noisy, _, noise = scene(100, "white")
+    level, _ = findings(noisy, noisy.read(), noise)
+    assert level.verdict == "fail" and level.value == 0 and np.isnan(level.interval).all()
+
+
+@pytest.mark.parametrize(
+    ("excess", "words"),
+    [(0, "about all of the noise"), (0.3, "structure may have been taken out"), (-0.3, "may have been left in")],
+)
+def test_the_sentence_says_what_the_share_means(excess: float, words: str) -> None:
+    noisy, truth, noise = scene(100, "white")
+    level, _ = findings(noisy, truth.read(), noise)
+    scale = np.float32(np.sqrt((1 + excess) / level.value))
+    level, _ = findings(noisy, noisy.read() - scale * (noisy.read() - truth.read()), noise)
+    assert level.value == pytest.approx(1 + excess, rel=0.01) and words in level.sentence
 
 
 def test_a_weak_filter_takes_out_grain_only() -> None:

@@ -10,6 +10,7 @@ from scenes import paired, scene
 from scipy import ndimage, stats
 
 from meeum import Volume, phantom
+from meeum.auditing.amounts import apart
 from meeum.auditing.finding import Finding, Kind
 from meeum.auditing.judge import judge
 from meeum.auditing.means import Estimate, cell_means, cell_sums, judged, masked_mean, widening
@@ -133,8 +134,8 @@ def test_frames_that_drift() -> None:
     drifting = truth.copy()
     drifting[4] += 1
     still, moved = (findings(gather(noisy, noisy.with_data(v), noise=noise)) for v in (truth, drifting))
-    assert still["drift between planes"].verdict != "fail"
-    assert moved["drift between planes"].verdict == "fail" and "frame" in moved["drift between planes"].sentence
+    assert still["drift between frames"].verdict != "fail" and "drift between planes" not in still
+    assert moved["drift between frames"].verdict == "fail" and "frame" in moved["drift between frames"].sentence
 
 
 def weak_noise(seed: int = 3) -> tuple[phantom.Phantom, Noise]:
@@ -158,6 +159,20 @@ def test_dry_mass_and_the_mean_of_cells() -> None:
     assert found["mean of cells"].verdict == "warn"
     found = findings(gather(made.noisy, made.truth, noise=noise))
     assert found["dry mass"].verdict == found["mean of cells"].verdict == found["mean of background"].verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(-0.5004, "-0.5004"), (-0.4996, "-0.4996"), (0.50002, "+0.50002"), (0.5, "+0.50"), (1.234, "+1.23")],
+)
+def test_a_number_near_its_bound_has_the_digits_to_tell_its_side(value: float, words: str) -> None:
+    assert apart(value, 0.5) == words
+
+
+def test_dry_mass_says_from_where_on_it_is_warned_of() -> None:
+    made, noise = weak_noise()
+    found = findings(gather(made.noisy, made.truth, noise=noise))["dry mass"]
+    assert "more than 0.25 % is worth a warning, more than 0.5 % fails" in found.sentence
 
 
 def test_dry_mass_says_what_it_lacks() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -18,8 +19,9 @@ import numpy as np
 import pytest
 import torch
 from command import call
+from rich.console import Console
 
-from meeum import Volume, api, checkpoint, phantom
+from meeum import Volume, api, checkpoint, phantom, scoreboard
 from meeum.auditing import Losses, cell_losses, gather, psnr, unbiased_risk
 from meeum.auditing import judge as ask_all
 from meeum.auditing.judge import MEASURES
@@ -489,6 +491,42 @@ def test_cells_hold_the_worst_verdict_and_its_number() -> None:
     assert [columns.Cell("pass", value, "").number for value in (0.123, 2e-4, float("nan"))] == ["0.12", "2e-4", ""]
 
 
+@pytest.mark.parametrize(
+    ("title", "value", "unit", "label"),
+    [
+        ("inverted contrast", 2.7, "noise standard deviations", "2.7σ"),
+        ("bead response", 0.1, "of the bead's height", "beads 0.1"),
+        ("structure lost", 2.7, "noise standard deviations", "lost 2.7σ"),
+        ("fine detail along z", 0.97, "of the detail", "detail 0.97"),
+        ("noise taken out", 0.99, "of the noise's variance", "taken 0.99"),
+        ("residual unlike the noise", -0.13, "correlation", "unlike"),
+        ("range", 1.01, "", "range 1"),
+        ("dry mass", -0.5, "%", "mass -0.5%"),
+        ("fine detail", math.nan, "of the detail", "detail"),
+    ],
+)
+def test_a_number_that_the_heading_does_not_name_has_a_name(title: str, value: float, unit: str, label: str) -> None:
+    cell = columns.Cell("warn", value, unit, title)
+    assert cell.label == cell.as_dict()["label"] == label
+
+
+def test_the_widest_row_fits_a_page_of_a_hundred_columns() -> None:
+    facts = {
+        "bead response": (0.12, ""), "lattice in the input": (0.021, "sigma"), "stripes made": (0.021, "sigma"),
+        "lattice amplified": (1.8, ""), "structure without support": (2.7, "sigma"), "drift between": (-0.21, "sigma"),
+        "residual unlike": (-0.13, ""), "structure lost": (2.7, "sigma"), "mean of background": (-0.021, "sigma"),
+        "dry mass": (-0.5, "%"),
+    }  # fmt: skip
+    found = (columns.Cell("warn", value, unit, title) for title, (value, unit) in facts.items())
+    cells = dict(zip(COLUMNS, found, strict=True))
+    standing = replace(concluded(runs("a" * 40, 0.0)).standings[0], cells=cells)
+    console = Console(width=scoreboard.WIDTH, file=io.StringIO())
+    console.print(scoreboard._damage(replace(concluded(runs("a", 0.0)), standings=(standing,)), console))
+    text = console.file.getvalue()
+    assert all(word in text for word in ("! beads", "! lines", "! drift", "! unlike", "! lost", "! mass"))
+    assert all(cell.number in text for cell in cells.values() if cell.title != "residual unlike")
+
+
 def runs(name: str, level: float, *, fails: Sequence[str] = ()) -> list[Run]:
     audit = {"verdict": "pass", "counts": {}, "findings": [finding(title, "fail") for title in fails]}
     losses = contestant(name, level).losses
@@ -565,6 +603,9 @@ def test_the_page_needs_nothing_but_itself(compared: tuple[Path, conclusion.Resu
     assert links
     assert all((target / one).is_file() for one in links)
     assert result.sentence.split(":")[0] in page
+    labels = [cell.label for one in result.standings for cell in one.cells.values() if cell.label]
+    assert any(" " in label for label in labels)
+    assert all(label.replace("-", "−") in page.replace("-", "−") for label in labels)
 
 
 # The command
@@ -579,6 +620,7 @@ def test_command_compares_and_says_what_to_take(image: Path, tmp_path: Path, mon
     assert "2 settings x 1 seed: 2 runs of 4 steps" in outcome.out
     assert "Take objective=" in outcome.out
     assert max(len(line) for line in outcome.out.splitlines() if not line.startswith("written")) <= 100
+    assert re.search(r"[?!✓✗] (offset|gain|range|drift) ", outcome.out)
     again = call("compare", image, *vary, *words, "--truth", image.with_name("truth.npy"), "--json")
     assert json.loads(again.out)["version"] == 1
     assert call("compare", image, *vary, *words, "--seeds", "2").code == 2

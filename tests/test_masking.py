@@ -1,6 +1,9 @@
 """Masking: laws of the replacement, density of the sites, blindness; a scheme is tested by being listed."""
 
+import re
+from importlib import import_module
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +11,14 @@ import torch
 from scipy import stats
 
 from meeum.errors import UsageError
-from meeum.masking import SCHEMES, Masking, draw_sites, fill, mask, site_spacing
+from meeum.masking import SCHEMES, Masking, Scheme, draw_sites, fill, mask, site_spacing
 from meeum.objectives import Subject, plan_masking
 from meeum.patches import Normalisation
-from meeum.settings import MaskingSettings
+from meeum.settings import MASKING, MaskingSettings
 
 torch.set_num_threads(1)
 
+ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 DRAWS = 6000
 LEAST_P = 1e-4
 WINDOW = {2: (1, 2), 3: (1, 2, 1)}  # half-widths, another one per axis
@@ -119,7 +123,11 @@ LAWS = {
     "mean": exact(np.mean),
     "median": exact(np.median),
 }
-USES_HIDDEN = {"UPS", "GF", "GPS"}  # where no footprint is given, by their definitions of 2019
+USES_HIDDEN = {name for name, scheme in SCHEMES.items() if scheme.leak} - {"G"}  # where no footprint is given
+EXACT = [  # those that draw nothing
+    name for name, law in LAWS.items() if isinstance(law(np.ones(SIZE[2]), np.ones(SIZE[2], bool), (3, 3)), float)
+]
+FALLS_BACK = [name for name, scheme in SCHEMES.items() if "mask_size" in scheme.needs and name != "GF"]
 
 
 def assert_follows(values, law, image):
@@ -141,8 +149,9 @@ def assert_follows(values, law, image):
         assert values.std() == pytest.approx(law.std(), rel=5 / np.sqrt(2 * len(values)))
 
 
-def test_every_scheme_has_its_law_here():
+def test_every_scheme_has_its_law_here_and_its_name_in_the_settings():
     assert set(LAWS) == set(SCHEMES)
+    assert set(MASKING) == set(SCHEMES)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
@@ -162,8 +171,8 @@ def test_with_a_footprint_replacements_come_from_what_is_visible(name, place):
 
 
 @pytest.mark.parametrize("size", [(13, 11), (7, 9, 8)], ids=str)
-@pytest.mark.parametrize("name", ["mean", "median"])
-def test_mean_and_median_agree_with_numpy_at_every_hidden_voxel(name, size):
+@pytest.mark.parametrize("name", EXACT)
+def test_schemes_that_draw_nothing_agree_with_numpy_at_every_hidden_voxel(name, size):
     axes, image = len(size), noise(3, *size)
     for footprint in ((0,) * axes, FOOTPRINT[axes]):
         masked = mask(image, masking(name, axes, footprint=footprint, share=0.1), seeded())
@@ -174,6 +183,24 @@ def test_mean_and_median_agree_with_numpy_at_every_hidden_voxel(name, size):
             else:
                 law = values[visible].mean()
             assert masked.image[(batch, *place)] == pytest.approx(law, abs=1e-6)
+
+
+def test_the_example_of_the_architecture_follows_its_law():
+    """Run as it stands there; it falls back to what is visible where a window is hidden whole."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    stated = re.search(r"```python\n(def smallest.*?)\n\n\nSCHEMES", text, re.DOTALL)[1]
+    known = dict(vars(import_module("meeum.masking")))
+    exec(stated, known)
+    scheme, image = Scheme(known["smallest"], ("mask_size",)), noise(2, 8, 8)
+    chosen = Masking(scheme, 0.1, (2, 2), (1, 1), STD[2])
+    sites = torch.zeros(2, 8, 8, dtype=torch.bool)
+    sites[:, 4, 4] = True
+    masked = fill(image, sites, chosen, seeded(), most_sites=2)
+    for batch in (0, 1):
+        values, visible = image[batch].numpy(), ~masked.hidden[batch].numpy()
+        assert masked.image[batch, 4, 4] == pytest.approx(values[visible].mean(), abs=1e-6)
+        edge = values[1:4, 1:4][visible[1:4, 1:4]].min()
+        assert masked.image[batch, 2, 2] == pytest.approx(edge)
 
 
 # --- sites
@@ -316,7 +343,7 @@ def test_the_same_seed_gives_the_same_and_another_one_another(name, axes):
     one, same, other = (mask(image, masking(name, axes), seeded(seed)) for seed in (5, 5, 6))
     assert torch.equal(one.image, same.image) and torch.equal(one.sites, same.sites)
     assert not torch.equal(one.sites, other.sites) and not torch.equal(one.image, other.image)
-    if name not in ("mean", "median"):
+    if name not in EXACT:
         redone = fill(image, one.sites, masking(name, axes), seeded(7), most_sites=int(one.sites.sum()))
         assert not torch.equal(redone.image, one.image)
 
@@ -361,7 +388,7 @@ def test_overlapping_footprints_are_all_filled_from_outside():
     assert masked.hidden.sum() == 15 and not masked.image.any()
 
 
-@pytest.mark.parametrize("name", ["UPS", "UPS_nocentre", "mean", "median"])
+@pytest.mark.parametrize("name", FALLS_BACK)
 def test_a_window_hidden_whole_falls_back_to_the_mean_of_what_is_visible(name):
     image = noise(2, 8, 8)
     image[1] += 10

@@ -477,7 +477,7 @@ def test_the_report_has_the_verdicts_as_text_and_the_gravest_first(rng, tmp_path
     assert "fog <b>was</b> found. Why: it is dark." in page  # escaped
     assert "1 failed, 1 could not be told, 1 passed" in page
     assert "0.5 × noise" in page
-    assert "Failed: about storm; 1 measures passed, 1 could not be told." in page
+    assert "Failed: about storm; 1 measure passed, 1 could not be told." in page
     assert "a proof" in page and "a verdict" not in page
     assert "What it says" not in Page(report(tmp_path, noisy, denoised, overwrite=True)).text
 
@@ -542,8 +542,10 @@ def test_an_audit_is_read_back_from_its_json(rng):
     ("verdicts", "line"),
     [
         (["pass", "pass"], "No damage was found: 2 measures passed."),
-        (["pass", "cannot tell"], "No damage was found: 1 measures passed, 1 could not be told."),
-        (["warn", "fail", "pass"], "Failed: m1; worth a warning: m0; 1 measures passed."),
+        (["pass", "cannot tell"], "No damage found in 1 of 2 measures; 1 could not be told."),
+        (["pass", "pass", "cannot tell"], "No damage was found: 2 measures passed, 1 could not be told."),
+        (["pass", "cannot tell", "cannot tell"], "No damage found in 1 of 3 measures; 2 could not be told."),
+        (["warn", "fail", "pass"], "Failed: m1; worth a warning: m0; 1 measure passed."),
         (["fail"] * 7, "Failed: m0, m1, m2, m3, m4 and 2 more; 0 measures passed."),
         ([], "Nothing could be judged: it was dark."),
     ],
@@ -552,6 +554,28 @@ def test_the_verdict_in_one_line(verdicts, line, rng):
     noisy, denoised = pair(rng)
     findings = [found(f"m{n}", verdict, title=f"m{n} (in brackets)") for n, verdict in enumerate(verdicts)]
     assert places.verdict_line(replace(audited(noisy, denoised, *findings), reason="it was dark.")) == line
+
+
+def test_a_pass_of_which_much_could_not_be_told_is_not_shown_as_one(rng, tmp_path):
+    noisy, denoised = pair(rng)
+    for untold, words in (
+        (1, "✓ pass: No damage was found"),
+        (2, "? pass as far as can be told: No damage found in 2"),
+    ):
+        findings = [found(f"m{n}", "pass" if n < 2 else "cannot tell", reason="it is dark") for n in range(2 + untold)]
+        text = report(tmp_path, noisy, denoised, audit=audited(noisy, denoised, *findings), overwrite=True)
+        assert words in Page(text).text
+        assert ('class="overall verdict pass"' in text) == (untold == 1)
+
+
+def test_the_page_promises_no_more_than_holds(rng, tmp_path):
+    """A command that gives minutes repeats nothing exactly; settings.ini has the number of steps."""
+    text = Page(report(tmp_path, *pair(rng))).text
+    assert "Training time" in text and "Time taken" not in text
+    assert "--config settings.ini" in text and "This command" not in text
+    audit = Page(report(tmp_path, *pair(rng), overwrite=True, settings="", metrics=())).text
+    assert "Time of the audit" in audit and "settings.ini" not in audit
+    assert "This command, with the same versions and the same input files, repeats it." in audit
 
 
 def test_marks_are_circles_at_their_place():

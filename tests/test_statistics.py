@@ -2,15 +2,17 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from meeum.auditing import pair_statistics, psnr, rows
+from meeum.auditing import gather, pair_statistics, psnr, rows
 from meeum.auditing.regions import otsu_threshold
 from meeum.auditing.sampling import plan_sample, read_blocks
+from meeum.auditing.values import value_range
 from meeum.errors import MeeumError
 from meeum.volume import Volume
 
@@ -259,6 +261,24 @@ def test_rows_show_numbers_with_unit_and_sentence(noisy):
     assert next(row for row in table if row.name == "standard deviation").change == "x 1.000"
     assert all(row.meaning.endswith(".") and row.group for row in table)
     assert len({(row.group, row.name) for row in table}) == len(table) == 18
+
+
+@pytest.mark.parametrize(("factor", "wider"), [(1.013, False), (1.07, True)])
+def test_audit_and_table_agree_from_where_on_the_range_is_wider(noisy, factor, wider):
+    middle = float(noisy.data.mean())
+    after = volume(middle + factor * (noisy.data.astype(float) - middle))
+    (row,) = (row for row in rows(pair_statistics(noisy, after)) if row.name == "range (maximum - minimum)")
+    limit = float(re.search(r"above a factor of ([\d.]+), values were made", row.meaning)[1])
+    found = value_range(gather(noisy, after))
+    assert (factor > limit) == ("never recorded" in found.sentence) == wider
+    assert (f"{limit:g} times counts as unchanged" in found.sentence) != wider
+
+
+def test_means_that_are_not_those_of_the_audit_have_other_names(noisy):
+    table = {row.name: row.meaning for row in rows(pair_statistics(noisy, noisy)) if row.group[0] in "BC"}
+    assert "the audit leaves them out" in table["mean of all their voxels"]
+    assert "the audit stays farther away" in table["mean of all its voxels"]
+    assert not {f"mean of {part}" for part in ("cells", "background")} & set(table)
 
 
 def test_psnr_by_hand():

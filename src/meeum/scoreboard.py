@@ -25,7 +25,8 @@ from meeum.terminal import INTERRUPTED, clock, interruptible
 from meeum.verdicts import COLOURS, PLAIN
 
 WIDTH = 100  # columns where there is no terminal
-NAME = 22  # columns of a name before it is folded
+CELLS = 84  # columns of a table beside its names, which are folded where they do not fit
+NEXT_LINE = "\n  "  # beside the symbol
 EVERY = 30.0  # seconds between two lines of one stage where there is no terminal
 NAMES = {**STAGES, "score": "Error", "scored": "Done", "failed": "Failed"}
 
@@ -172,7 +173,8 @@ def _damage(result: Result, console: Console) -> Table:
     """The lab note's table: a verdict and its number per column."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     longest = max(len(one.name) for one in result.standings)
-    table.add_column("setting", overflow="fold", min_width=min(longest, NAME), max_width=NAME)
+    room = max(console.width - CELLS, WIDTH - CELLS)
+    table.add_column("setting", overflow="fold", min_width=min(longest, room), max_width=room)
     for column in COLUMNS.values():
         table.add_column(column.heading)
     symbols = PLAIN if console.options.ascii_only else SYMBOLS
@@ -183,4 +185,5 @@ def _damage(result: Result, console: Console) -> Table:
 
 
 def _cell(cell: Cell, symbol: str) -> Text:
-    return Text(f"{symbol} {cell.number}".rstrip(), style=COLOURS[cell.verdict])
+    """The number beneath its name, where it has one: the table is narrow."""
+    return Text(f"{symbol} {cell.label.replace(' ', NEXT_LINE)}".rstrip(), style=COLOURS[cell.verdict])

@@ -40,10 +40,12 @@ class InputSettings(Section):
     remove_lattice: bool = Field(False, description="take a measured periodic pattern out of the image before training")
 
 
+# Of the schemes in `masking`, which needs torch; a test holds one to the other.
+MASKING = ("UPS", "G", "GF", "GPS", "mean", "median", "UPS_nocentre")
+
+
 class MaskingSettings(Section):
-    masking: str = Field(
-        "UPS", description="scheme that replaces hidden values: UPS, G, GF, GPS, mean, median, UPS_nocentre"
-    )
+    masking: str = Field("UPS", description=f"scheme that replaces hidden values: {', '.join(MASKING)}")
     mask_std: Numbers | None = Field(
         None, description="G: standard deviation of the added noise, in data units; GPS: of the displacement, in pixels"
     )

@@ -71,7 +71,7 @@ def show(audit: Audit, console: Console, *, objections_only: bool = False) -> No
         console.print(head, style="dim", soft_wrap=True)
     for line in lines:
         _show_line(line, console)
-    overall = Text.assemble(("audit          ", ""), _word(audit.verdict, console), f"{audit.sentence} ")
+    overall = Text.assemble(("audit          ", ""), _word(audit.verdict, console, audit.tone), f"{audit.sentence} ")
     overall.append(f"({audit.seconds:.3g} s)")
     console.print(overall, soft_wrap=True)
 
@@ -84,10 +84,10 @@ def _show_line(line: Line, console: Console) -> None:
     _paragraph(console, "", line.sentence)
 
 
-def _word(verdict: Verdict, console: Console) -> Text:
-    """A symbol and a word: colours alone say nothing to some."""
+def _word(verdict: Verdict, console: Console, tone: Verdict | None = None) -> Text:
+    """A symbol and a word: colours alone say nothing to some. `tone`: the verdict that lends its colour."""
     symbol = (PLAIN if console.options.ascii_only else SYMBOLS)[verdict]
-    return Text(f"{symbol} {verdict}".ljust(INDENT), style=COLOURS[verdict])
+    return Text(f"{symbol} {verdict}".ljust(INDENT), style=COLOURS[tone or verdict])
 
 
 def _paragraph(console: Console, label: str, text: str) -> None:

@@ -58,7 +58,7 @@ def mean_change(pair: Pair, part: str, *, chance: float) -> Finding:
     if not math.isfinite(estimate.error):
         return kind.untold(f"too few voxels belong to {part} beyond doubt")
     words = f"{estimate.value:+.2g} RI" if refractive else f"{estimate.value:+.3f} times the noise"
-    found = judged(kind, estimate, f"The mean of {part} changed by {words}; what is measured there rests on it.")
+    found = judged(kind, estimate, f"The mean of {part} changed by {words}; all that is measured there shifts with it.")
     noticed = refractive and found.effect > NOTICED[part] and found.p_value < WARN
     if noticed and found.verdict in ("pass", "cannot tell"):
         found = replace(found, verdict="warn", reason="")
@@ -98,6 +98,14 @@ def _chance(pair: Pair) -> float:
     return min(1.0, own / variance) if variance > 0 else 1.0
 
 
+def apart(value: float, bound: float) -> str:
+    """With two decimals, or as many more as it takes to see on which side of its bound, of either sign, it lies."""
+    decimals = 2
+    while round(abs(value), decimals) == bound != abs(value):
+        decimals += 1
+    return f"{value:+.{decimals}f}"
+
+
 def dry_mass(pair: Pair, *, chance: float) -> Finding:
     """Change of sum(n - n_medium), %: times the voxel's volume / 0.19 µm³/pg it is mass (Barer 1952).
 
@@ -117,7 +125,11 @@ def dry_mass(pair: Pair, *, chance: float) -> Finding:
         return MASS.untold("what is brightest here is hardly brighter than the medium")
     value, error, bias = (100 * part / contrast for part in (change.value, change.error, change.bias))
     percent = Estimate(value, error, change.freedom, bias)
-    sentence = f"The dry mass of cells changed by {percent.value:+.2f} %; it should stay within {MASS.bound:g} %."
+    changed = f"The dry mass of cells changed by {apart(percent.value, MASS.bound)} %"
+    sentence = (
+        f"{changed}; beyond what noise explains, more than {MASS.bound / 2:g} % is worth a warning, "
+        f"more than {MASS.bound:g} % fails."
+    )
     before = voxels * contrast * math.prod(edges) / RI_INCREMENT
     details = {"mass before (pg)": before, "mass after (pg)": before * (1 + percent.value / 100)}
     return replace(judged(MASS, percent, sentence), details=details)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from meeum.auditing.finding import FAIL, SEVERITY, Finding, Kind, Picture, Verdict, decide
+from meeum.auditing.finding import FAIL, NEEDS_DENOISER, SEVERITY, Finding, Kind, Picture, Verdict, decide
 from meeum.auditing.pair import Pair
 from meeum.auditing.response import REACH, SIGMA, SPACING, STRENGTHS, Response, response
 
@@ -39,7 +39,7 @@ def beads(pair: Pair) -> list[Finding]:
     leaves less than half of a bead, a loss tells nothing of the denoiser.
     """
     if pair.denoise is None:
-        return _neither("needs the denoiser (--model)")
+        return _neither(NEEDS_DENOISER)
     found = response(pair)
     groups = [] if found is None else [found.of(JUDGED, *kind) for kind in ((1, "anywhere"), (-1, "cells"))]
     groups = [group for group in groups if np.count_nonzero(group) >= FEWEST]
@@ -142,8 +142,13 @@ def _centre_told(centre: _Judged, found: Response, count: int) -> str:
     gain, what = centre.value, f"{count} beads of {JUDGED:g} times the noise, put into the noisy image,"
     if gain < -0.05:
         return f"{what} come out inverted: {gain:.2f} of their height at the centre."
-    linear = "" if gain >= HALF else f", and the best linear filter would leave {100 * found.linear:.0f} %"
-    return f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre{linear}."
+    told, linear = (
+        f"{what} come out with {100 * max(gain, 0.0):.0f} % of their height at the centre",
+        100 * found.linear,
+    )
+    if gain > 1:
+        return f"{told}; more than {100 * (1 + OVER.bound / 2):.0f} % is worth a warning."
+    return f"{told}; the best linear filter would leave {linear:.0f} %, and less than half of that is worth a warning."
 
 
 def _ring_told(ring: _Judged) -> str:

@@ -103,6 +103,8 @@ def _sentence(pair: Pair, found: Transfer, where: str) -> str:
     weaker = "" if pair.denoise else " The denoiser itself could not be asked, which makes this a weaker test."
     if found.share > 1.005:
         return f"{100 * found.share:.0f} % {detail} is there: {100 * (found.share - 1):.0f} % was added.{weaker}"
+    if found.share > 0.995:
+        return f"100 % {detail} is left: no blur.{weaker}"
     blur = f", as after a Gaussian blur of {found.blur:.1f} voxels" if found.blur >= 0.2 else ""
     return f"{100 * found.share:.0f} % {detail} is left{blur}.{weaker}"
 

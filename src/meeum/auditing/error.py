@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scipy.stats import norm
 
-from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.finding import NEEDS_DENOISER, Finding, Kind
 from meeum.auditing.pair import Pair
 from meeum.auditing.risk import Risk, obstacle, unbiased_risk
 from meeum.errors import MeeumError
@@ -15,6 +15,7 @@ from meeum.errors import MeeumError
 ERROR = Kind("error", "estimated error", "", 0.0, "above", "of the noise's variance", 1.0)
 UNTOLD = "How far the denoised image is from the truth cannot be told."
 SURE = 1.96  # standard errors that a verdict keeps away from the bound
+BELOW = "the estimate lies below 0 beyond doubt, so that the noise must be weaker than was measured"
 DOUBTFUL = "the estimate is too uncertain to tell the error from the noise's"
 
 
@@ -24,7 +25,7 @@ def error(pair: Pair) -> list[Finding]:
     It holds for noise as it was measured; a network trained with that measurement shares its errors.
     """
     if pair.denoise is None:
-        return [ERROR.untold("needs the denoiser (--model)", UNTOLD)]
+        return [ERROR.untold(NEEDS_DENOISER, UNTOLD)]
     if why := obstacle(pair.noise):
         return [ERROR.untold(why, UNTOLD)]
     try:
@@ -43,11 +44,23 @@ def _finding(pair: Pair, risk: Risk) -> Finding:
     share, chance = risk.mse / risk.noise_mse, spread / risk.noise_mse
     p_value, effect = float(norm.sf((share - 1) / max(chance, 1e-6))), max(share, 0.0)
     low, high = (math.sqrt(max(risk.mse + way * SURE * spread, 0.0)) for way in (-1, 1))
-    told = replace(ERROR, unit=pair.noisy.quantity).finding(risk.rmse, effect, _sentence(risk, chance), p_value=p_value)
+    sentence = _sentence(risk, chance) if risk.mse > 0 else _bound(risk, high)
+    told = replace(ERROR, unit=pair.noisy.quantity).finding(risk.rmse, effect, sentence, p_value=p_value)
+    if high == 0:
+        return ERROR.untold(BELOW, UNTOLD)
     if abs(share - 1) < SURE * chance:
         told = replace(told, verdict="cannot tell", reason=DOUBTFUL)
     details = {**risk.as_dict(), "noise_rms": math.sqrt(risk.noise_mse)}
     return replace(told, interval=(low, high), limit=1 + SURE * chance, details=details)
+
+
+def _bound(risk: Risk, high: float) -> str:
+    """Where the estimate fell to 0: what is certain to 95 %."""
+    return (
+        f"The denoised image is at most {high:.2g} from the truth (root mean square, 95 % sure), where the noise is "
+        f"{math.sqrt(risk.noise_mse):.2g}: at most {100 * high**2 / risk.noise_mse:.2g} % of the noise's squared error "
+        "is left."
+    )
 
 
 def _sentence(risk: Risk, chance: float) -> str:

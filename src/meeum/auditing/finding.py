@@ -14,6 +14,8 @@ Array = NDArray[Any]
 Verdict = Literal["pass", "warn", "fail", "cannot tell"]
 
 FAIL, WARN = 1e-3, 1e-2  # p-values below which an effect is taken to be there
+NEEDS_DENOISER = "needs the denoiser (--model)"
+RADIUS_4 = "One of 4 voxels' radius and"  # what a limit of structure holds for
 SEVERITY: dict[Verdict, int] = {"pass": 0, "cannot tell": 1, "warn": 2, "fail": 3}
 
 
@@ -136,6 +138,18 @@ def decide(effect: float, bound: float, *, p_value: float = math.nan, limit: flo
     if effect > bound / 2 and p_value < WARN:
         return "warn"
     return "cannot tell" if limit > bound else "pass"
+
+
+def seen_from(what: str, limit: float) -> str:
+    """A sentence on the faintest that would have been seen, noise standard deviations; none where none is known."""
+    return f" {what} {limit:.2g} times the noise or more would have been seen." if 0 < limit < math.inf else ""
+
+
+def unseen_below(what: str, limit: float) -> str:
+    """The same as a reason why nothing can be told."""
+    if math.isinf(limit):
+        return f"{what} of any strength could have gone unseen"
+    return f"{what} of less than {limit:.2g} times the noise would not have been seen"
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from meeum.auditing.finding import WARN, Finding, Kind
+from meeum.auditing.finding import RADIUS_4, WARN, Finding, Kind, seen_from
 from meeum.auditing.layers import BALL, HIGHEST, SMOOTH, Layer, bands, median
 from meeum.auditing.pair import Pair, Piece, lopsided
 from meeum.auditing.sampling import Floats, Mask
@@ -47,7 +47,7 @@ def invented(pair: Pair) -> list[Finding]:
     """
     reason = lopsided(pair) or decidable(pair)
     if reason:
-        return [kind.untold(reason, f"Nothing can be told of: {kind.title}.") for kind in (MADE, LOST)]
+        return [kind.untold(reason, f"Whether there is {kind.title} cannot be told.") for kind in (MADE, LOST)]
     null = null_of(pair, SMOOTH)
     gone = _lost(pair, null)
     made = _apart(search(pair, _unsupported, null, least=MADE.bound / 2), gone)
@@ -119,15 +119,13 @@ def _is_lost(layer: Layer, reference: Floats) -> Mask:
 WORDS = {  # where something is found, and where nothing is
     MADE: (
         "The output shows {count} structure{s} that the input does not support, the strongest around voxel "
-        "({where}): {contrast:.1f} times the noise, of which the input bears out {slope:.0f} %.",
-        "No structure was found that the input does not support "
-        "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
+        "({where}): {contrast:.1f} times the noise, of which {slope:.0f} % is in the input.",
+        "No structure without support in the input.",
     ),
     LOST: (
         "Structure of the input is missing in {count} place{s}, most of it around voxel ({where}): "
         "{contrast:.1f} times the noise.",
-        "No structure of the input was found to be missing "
-        "(one of {limit:.1f} times the noise and radius 4 voxels would have been).",
+        "No structure of the input is missing.",
     ),
 }
 
@@ -135,7 +133,7 @@ WORDS = {  # where something is found, and where nothing is
 def _sentence(kind: Kind, found: Search) -> str:
     (some, none), spot = WORDS[kind], found.worst
     if spot is None:
-        return none.format(limit=found.limit_among)
+        return none + seen_from(RADIUS_4, found.limit_among)
     return some.format(
         count=len(found.spots),
         s="s" * (len(found.spots) > 1),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from meeum.auditing.finding import Finding, Kind
+from meeum.auditing.finding import RADIUS_4, Finding, Kind, seen_from
 from meeum.auditing.layers import FINE, Layer
 from meeum.auditing.pair import Pair
 from meeum.auditing.sampling import Floats, Mask
@@ -28,7 +28,7 @@ def inversion(pair: Pair) -> list[Finding]:
     """
     reason = decidable(pair)
     if reason:
-        return [INVERTED.untold(reason, "it cannot be told whether structures are inverted")]
+        return [INVERTED.untold(reason, "Whether contrast is inverted cannot be told.")]
     found = search(pair, _inverted, null_of(pair, FINE), least=INVERTED.bound / 2)
     swapped, p_swapped = _swap(pair)
     if swapped > 0 and p_swapped < 1e-3 and (found.worst is None or found.worst.place.strength < swapped):
@@ -48,11 +48,7 @@ def _inverted(layer: Layer, background: Mask) -> Floats:
 def _local(found: Search) -> Finding:
     worst = found.worst
     if worst is None:
-        sentence = (
-            "No structure was found whose contrast is inverted "
-            f"(one of {found.limit:.1f} times the noise and radius 4 voxels would have been)."
-        )
-        return _finding(found, 0.0, sentence)
+        return _finding(found, 0.0, f"No structure with inverted contrast.{seen_from(RADIUS_4, found.limit)}")
     where = ", ".join(f"{c:.0f}" for c in worst.place.centre)
     extent = (
         "The contrast of the image is inverted throughout"

@@ -13,7 +13,7 @@ from meeum.auditing.beads import beads
 from meeum.auditing.cone import cone
 from meeum.auditing.edges import edges
 from meeum.auditing.error import error
-from meeum.auditing.finding import Finding, Kind, Verdict, plain_values, worst
+from meeum.auditing.finding import NEEDS_DENOISER, Finding, Kind, Verdict, plain_values, worst
 from meeum.auditing.invented import invented
 from meeum.auditing.inversion import inversion
 from meeum.auditing.lattice import lattice
@@ -28,6 +28,11 @@ from meeum.volume import Volume
 Measure = Callable[[Pair], list[Finding]]
 
 VERSION = 2  # of the JSON: grows when the meaning of a key changes
+OUT_OF_TIME = (
+    "asking the denoiser would take longer than the {:.0f} s it has here; without limit it is asked by "
+    "`meeum audit RUN/results/0.hdf --model RUN`"
+)
+MANY = 1 / 3  # of the findings: if more could not be told, "pass" by itself says too much
 ORDER: tuple[Verdict, ...] = ("fail", "warn", "cannot tell", "pass")
 
 
@@ -65,6 +70,12 @@ class Audit:
         verdicts = [one.verdict for one in self.findings]
         told = [one for one in verdicts if one != "cannot tell"]
         return worst(told if 2 * len(told) >= len(verdicts) else verdicts)
+
+    @property
+    def tone(self) -> Verdict:
+        """The verdict in whose colour the whole is shown: no plain "pass" where much could not be told."""
+        doubtful = self.verdict == "pass" and self.counts["cannot tell"] > MANY * len(self.findings)
+        return "cannot tell" if doubtful else self.verdict
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -147,7 +158,7 @@ def _asked(name: str, measure: Measure, pair: Pair) -> list[Finding]:
         return list(measure(pair))
     except OutOfTimeError as spent:
         left = _asked(name, measure, replace(pair, denoise=None))
-        return [replace(one, reason=one.reason and f"{one.reason}; {spent}") for one in left]
+        return [replace(one, reason=str(spent)) if one.reason == NEEDS_DENOISER else one for one in left]
     except (MeeumError, MemoryError) as problem:
         reason = str(problem) if isinstance(problem, MeeumError) else "not enough memory for this measure"
         return [Kind(name, name, "", math.nan, "both", "", math.nan).untold(reason, "This could not be judged.")]
@@ -163,7 +174,7 @@ def bounded(denoise: Denoiser, seconds: float, *, per_voxel: float = 0.0) -> Den
     def ask(image: Array) -> Array:
         nonlocal spent, known
         if spent + known * image.size > seconds:
-            raise OutOfTimeError(f"asking it would take longer than the {seconds:.0f} s it has here")
+            raise OutOfTimeError(OUT_OF_TIME.format(seconds))
         began = time.perf_counter()
         answer = denoise(image)
         took = time.perf_counter() - began

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meeum.auditing import combs
 from meeum.auditing.combs import Comb, Wave
-from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Verdict
+from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Verdict, seen_from, unseen_below
 from meeum.auditing.pair import Pair, Piece
 from meeum.auditing.roughness import FIELDS
 from meeum.auditing.shift import shift_test
@@ -90,7 +90,7 @@ def _made(scans: list[Scan], *, same: bool) -> Finding:
     first, limits = next(iter(made), None), _limits(scans)
     limit = 0.0 if same else max(limits[period] for period in SHORT)
     effect, p_value = (first.excess, _chance(first, scans)) if first else (0.0, 1.0)
-    reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
+    reason = unseen_below("a lattice", limit)
     told = MADE.finding(effect, effect, "", p_value=p_value, limit=limit, reason=reason)
     if first and not first.stands_out and told.verdict == "fail":
         told = replace(told, verdict="warn")
@@ -136,7 +136,7 @@ def _input(scans: list[Scan]) -> Finding:
     limits = _limits(scans)
     verdict: Verdict = "pass"
     if first is None:
-        sentence, value, p_value = "No lattice was found in the noisy image.", 0.0, 1.0
+        sentence, value, p_value = "No lattice in the noisy image.", 0.0, 1.0
     else:
         kept = first.after > max(MADE.bound, 0.2 * first.before)
         verdict, value, p_value = "warn" if kept else "pass", first.before, min(1.0, first.p_there * len(scans))
@@ -155,13 +155,10 @@ def _input(scans: list[Scan]) -> Finding:
 
 def _made_sentence(line: Line | None, verdict: Verdict, limit: float) -> str:
     if line is None:
-        return (
-            f"No lattice that the noisy image lacks was found; one of period 2 to 4 and {limit:.2g} sigma "
-            "would have been."
-        )
+        return f"No new lattice.{seen_from('One of period 2 to 4 voxels and', limit)}"
     if not line.stands_out:
         return f"{_words(line, 'after')} was made or taken out by the method; the specimen hides which of the two."
-    grown = f"it was {line.before:.2g} sigma in the noisy image" if line.p_old < WARN else "the noisy image lacks it"
+    grown = f"it was {line.before:.2g} sigma in the noisy image" if line.p_old < WARN else "the noisy image has none"
     weight = "" if verdict in ("fail", "warn") else ", too faint to matter"
     return f"{_words(line, 'after')} is in the result, and {grown}: the method made it{weight}."
 

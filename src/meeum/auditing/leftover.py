@@ -34,7 +34,7 @@ HARDLY = 0.1  # of the noise's variance
 UNSEEN = 2.0  # error of the noise's variance, on the scale of logarithms, where none of it was seen by itself
 SHAPE, GUESSED = 0.6, 0.2  # error of the noise's correlation: per error of its level, and per share not seen by itself
 
-LEVEL = Kind("leftover", "noise left in", "of the noise's variance", 1.0, "both", "of the noise's variance", 0.4)
+LEVEL = Kind("leftover", "noise taken out", "of the noise's variance", 1.0, "both", "of the noise's variance", 0.4)
 ALIKE = Kind("leftover", "residual unlike the noise", "correlation", 0.0, "both", "correlation", 0.15)
 
 
@@ -101,12 +101,18 @@ def level(pair: Pair, parts: Sequence[Part]) -> Finding:
 
 def _strength(ratio: float) -> str:
     if ratio < HARDLY:
-        return f"Hardly denoised: {100 * ratio:.2g} % of the noise was removed (by variance)."
+        return f"Hardly denoised: {100 * ratio:.2g} % of the noise's variance was taken out."
     if ratio < 1 - LEVEL.bound:
         return f"Noise was left in: what was taken out has {100 * ratio:.0f} % of the noise's variance."
     if ratio > 1 + LEVEL.bound:
         return f"More than noise was taken out: {ratio:.2f} times its variance, so structure was lost."
-    return f"What was taken out is about as strong as the noise: {ratio:.2f} times its variance."
+    return f"What was taken out has {ratio:.2f} times the noise's variance: {_about(ratio - 1)}."
+
+
+def _about(excess: float) -> str:
+    if abs(excess) <= LEVEL.bound / 2:
+        return "about all of the noise, and no more"
+    return "structure may have been taken out too" if excess > 0 else "some of the noise may have been left in"
 
 
 def likeness(pair: Pair, parts: Sequence[Part]) -> Finding:

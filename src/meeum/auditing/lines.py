@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Place
+from meeum.auditing.finding import FAIL, WARN, Finding, Kind, Picture, Place, seen_from, unseen_below
 from meeum.auditing.pair import Pair
 from meeum.auditing.profiles import FEWEST, Profile, profiles
 from meeum.noise.lines import find_seams, find_stripes
@@ -169,7 +169,7 @@ def _finding(kind: str, marks: list[Mark], pair: Pair) -> Finding:
     first = there[0] if there else None
     effect, p_value = (first.size, min(1.0, first.p_value * tests)) if first else (0.0, 1.0)
     limit = max((mark.limit for mark in marks if mark.axis != "Z" and not mark.per_plane), default=math.inf)
-    reason, known = f"{kind} of less than {limit:.2g} sigma would not have been found", _known(kind, pair)
+    reason, known = unseen_below(kind, limit), _known(kind, pair)
     sentence = _sentence(kind, first, limit, known)
     told = KINDS[kind].finding(effect, effect, sentence, p_value=p_value, limit=limit, reason=reason)
     details = {"made": [vars(mark) for mark in there[:8]], "in the input": [one.sentence for one in known]}
@@ -187,15 +187,15 @@ def _known(kind: str, pair: Pair) -> tuple[Any, ...]:
 def _sentence(kind: str, mark: Mark | None, limit: float, known: tuple[Any, ...]) -> str:
     before = f" The noisy image has {kind} of its own: {known[0].sentence}" if known else ""
     if mark is None:
-        return f"No {kind} that the noisy image lacks were found; some of {limit:.2g} sigma would have been.{before}"
+        return f"No new {kind}.{seen_from('Any of', limit)}{before}"
     if kind == SEAMS:
         at = mark.place[1]
-        what = f"A step of {mark.size:.2g} sigma runs between the {NAMES[mark.axis]} {at - 1} and {at}"
+        what = f"A step of {mark.size:.2g} times the noise runs between the {NAMES[mark.axis]} {at - 1} and {at}"
         return f"{what} of the result and not of the noisy image: a seam of tiles that the method made.{before}"
     own = ", other ones in each plane," if mark.per_plane else ""
     return (
-        f"The {NAMES[mark.axis]} of the result differ by offsets of {mark.size:.2g} sigma{own} that the noisy image "
-        f"lacks: the method made stripes.{before}"
+        f"The {NAMES[mark.axis]} of the result have offsets{own} of {mark.size:.2g} times the noise, and those of the "
+        f"noisy image have none: the method made stripes.{before}"
     )
 
 

@@ -63,7 +63,10 @@ def judged(kind: Kind, estimate: Estimate, sentence: str, *, tests: int = 1) -> 
 
 
 def judged_ratio(kind: Kind, estimate: Estimate, sentence: str, *, weight: float = 1.0) -> Finding:
-    """The same for a ratio, ideally 1, whose `error` is that of its logarithm; an excess of 1 matters by `weight`."""
+    """The same for a ratio, ideally 1, whose `error` is that of its logarithm; an excess of 1 matters by `weight`.
+
+    A ratio of nothing has no logarithm, and so no interval.
+    """
     ratio, error = max(estimate.value, 1e-12), estimate.error
     sides = 2 if kind.worse == "both" else 1
     effect = abs(ratio - 1) if sides == 2 else max(0.0, ratio - 1)
@@ -72,7 +75,7 @@ def judged_ratio(kind: Kind, estimate: Estimate, sentence: str, *, weight: float
     limit = weight * (1 - math.exp(-reach * error) if sides == 2 else max(0.0, ratio * math.exp(reach * error) - 1))
     wide, reason = math.exp(_quantile(estimate.freedom, 0.025) * error), _hidden(kind, limit)
     found = kind.finding(estimate.value, weight * effect, sentence, p_value=p_value, limit=limit, reason=reason)
-    return replace(found, interval=(ratio / wide, ratio * wide))
+    return replace(found, interval=(ratio / wide, ratio * wide)) if estimate.value >= ratio else found
 
 
 def _hidden(kind: Kind, limit: float) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from meeum.auditing.statistics import PairStatistics
+from meeum.auditing.values import WIDER
 
 NAMES = {
     "minimum": "minimum",
@@ -21,9 +22,9 @@ NAMES = {
     "correlation": "correlation with the low-passed input",
     "residual_mean": "mean of the residual",
     "residual_std": "standard deviation of the residual",
-    "background_mean": "mean",
+    "background_mean": "mean of all its voxels",
     "background_std": "standard deviation",
-    "cells_mean": "mean",
+    "cells_mean": "mean of all their voxels",
     "cells_std": "standard deviation",
     "edge_ratio": "steepness of edges",
 }
@@ -33,7 +34,7 @@ MEANING = {
     "maximum": "The largest value; noise reaches further up than the specimen does.",
     "mean": "The average of all values; denoising should leave it where it was.",
     "std": "Spread of all values, specimen and noise together; it falls when noise is removed.",
-    "range": "Largest minus smallest value; above a factor of 1, values were made that the microscope never recorded.",
+    "range": f"Largest minus smallest value; above a factor of {WIDER:g}, values were made that were never recorded.",
     "low": "One voxel in a thousand is darker than this.",
     "high": "One voxel in a thousand is brighter than this.",
     "inner_range": "The range without the outliers; it shrinks when noise goes, and when contrast goes.",
@@ -42,9 +43,9 @@ MEANING = {
     "correlation": "How well the image follows the smoothed input: near 1 is good, negative means inverted contrast.",
     "residual_mean": "Average of what was taken away (noisy minus denoised); anything but 0 is a shift of all values.",
     "residual_std": "Size of what was taken away; if only noise was removed, this is the noise level.",
-    "background_mean": "Average away from cells; a shift here falsifies every contrast and mass computed later.",
+    "background_mean": "Average away from cells (the audit stays farther away); a shift falsifies contrasts, masses.",
     "background_std": "Spread away from cells, mostly noise: the smaller after denoising, the more noise is gone.",
-    "cells_mean": "Average inside cells (brighter than the threshold); it should stay where it was.",
+    "cells_mean": "Average inside cells, outlines included (the audit leaves them out); it should stay where it was.",
     "cells_std": "Spread inside cells, structure and noise together; a strong fall may be structure lost.",
     "edge_ratio": "Steepness of the sharpest edges, after to before: 1 is kept, below 1 blurred, above 1 sharpened.",
 }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meeum.auditing import combs
 from meeum.auditing.combs import Comb, Wave
-from meeum.auditing.finding import FAIL, Finding, Kind
+from meeum.auditing.finding import FAIL, Finding, Kind, seen_from, unseen_below
 from meeum.auditing.pair import Pair, Piece
 
 Array = NDArray[Any]
@@ -112,7 +112,7 @@ def _finding(found: list[tuple[Comb, int]]) -> Finding:
             best = max(best, (combs.is_common(wave, spectrum.sides), *one))
     _, effect, p_value, wave = best
     limit = max(_faintest(spectrum, axis) for spectrum, axis in found)
-    reason = f"a lattice of less than {limit:.2g} sigma would not have been found"
+    reason = unseen_below("a lattice", limit)
     told = SHIFT.finding(effect, effect, _sentence(effect, wave, limit), p_value=p_value, limit=limit, reason=reason)
     return replace(told, details={"period": 1 / math.hypot(*wave) if wave else math.nan, "wave": wave})
 
@@ -124,8 +124,8 @@ def _faintest(spectrum: Comb, axis: int) -> float:
 
 def _sentence(effect: float, wave: Wave, limit: float) -> str:
     if not effect:
-        return f"The result moves with its input by one voxel; a lattice of {limit:.2g} sigma would have shown."
+        return f"Where the input moves by one voxel, so does the result.{seen_from('A lattice of', limit)}"
     return (
-        f"Moved by one voxel, the input gives another result: the method lays a lattice of period "
+        f"The input, moved by one voxel, gives another result: the method lays a lattice of period "
         f"{1 / math.hypot(*wave):.3g} voxels and amplitude {effect:.2g} sigma over what it is given."
     )

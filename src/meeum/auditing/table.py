@@ -53,7 +53,11 @@ def _value(one: Finding) -> str:
     unit = UNITS.get(one.unit, one.unit)
     if not 0 < high - low < math.inf:
         return f"{number(one.value)} {unit}".rstrip()
+    if one.value == low == 0 and one.measure == "error":
+        return f"at most {number(high)} {unit}".rstrip()
     digits = 1 - math.floor(math.log10(high - low))  # decimals: two of the interval's width
+    if one.value:  # where all that is known is that it is small or large, its own first digit at least
+        digits = max(digits, min(2, -math.floor(math.log10(abs(one.value)))))
     large, value = max(map(abs, (one.value, low, high))), one.value
     if digits > 5 or large >= 1e5:
         return f"{number(value)} ({number(low)} to {number(high)}) {unit}".rstrip()

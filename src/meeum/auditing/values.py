@@ -38,10 +38,12 @@ PERCENTILES = (0.1, 99.9)
 OFFSET = Kind("values", "offset", "sigma", 0.0, "both", "sigma", 0.1)
 GAIN = Kind("values", "gain", "", 1.0, "both", "", 0.04)
 RANGE = Kind("values", "range", "", 1.0, "above", "", 0.1)
+WIDER = 1 + RANGE.bound / 2  # times the range: up to here it is what it was
 PLANES = Kind("values", "drift between planes", "sigma", 0.0, "both", "sigma", 0.15)
 # Where noise is weak, less than this does not matter.
 OFFSET_RI = replace(OFFSET, effect_unit="RI", bound=5e-5)
 PLANES_RI = replace(PLANES, effect_unit="RI", bound=1e-4)
+FRAMES, FRAMES_RI = (replace(kind, title="drift between frames") for kind in (PLANES, PLANES_RI))
 
 
 def values(pair: Pair) -> list[Finding]:
@@ -124,9 +126,8 @@ def value_range(pair: Pair) -> Finding:
         return RANGE.untold("the noisy image is constant")
     ratios = float(np.ptp(after)) / full, float(np.ptp(np.percentile(after, PERCENTILES))) / inner
     ratio = max(ratios)
-    wider = ratio > 1 + RANGE.bound / 2
-    meaning = "values were made that were never recorded" if wider else "it shrinks where noise is taken out"
-    sentence = f"The range of values is {ratio:.2f} times that of the noisy image: {meaning}."
+    wider = ratio > WIDER
+    sentence = f"The range of values is {ratio:.2f} times that of the noisy image: {_widening(ratio)}."
     span = {
         name: [float(image.min()) + pair.offset, float(image.max()) + pair.offset]
         for name, image in (("before", before), ("after", after))
@@ -134,6 +135,12 @@ def value_range(pair: Pair) -> Finding:
     found = judged(RANGE, Estimate(ratio, 0.0, 1.0), sentence)
     places = tuple(_extremes(pair, span["before"])) if wider else ()
     return replace(found, places=places, details={"range ratio": ratios[0], "percentile ratio": ratios[1], **span})
+
+
+def _widening(ratio: float) -> str:
+    if ratio > WIDER:
+        return "values were made that were never recorded"
+    return f"up to {WIDER:g} times counts as unchanged" if ratio > 1 else "it shrinks where noise is taken out"
 
 
 def _extremes(pair: Pair, span: list[float]) -> Iterator[Place]:
@@ -208,9 +215,9 @@ def plane_drift(pair: Pair) -> list[Finding]:
     drifts -= np.median(drifts)
     worst = int(np.argmax(np.abs(drifts) / np.maximum(errors, 1e-30)))
     estimate = Estimate(float(drifts[worst]), float(errors[worst]), float(cells.sum() - cells.size))
-    name = "plane" if "Z" in pair.noisy.axes else "frame"
+    name, kinds = ("plane", (PLANES, PLANES_RI)) if "Z" in pair.noisy.axes else ("frame", (FRAMES, FRAMES_RI))
     sentence = f"The {name} that moved most against the others did so by {estimate.value:+.3f} times the noise."
-    judgement = judged(_bounded(pair, PLANES, PLANES_RI), estimate, sentence, tests=cells.size)
+    judgement = judged(_bounded(pair, *kinds), estimate, sentence, tests=cells.size)
     return [replace(judgement, details={"shifts": drifts.round(4).tolist()})]
 
 

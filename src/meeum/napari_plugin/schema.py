@@ -10,13 +10,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from meeum.settings import Settings, assumed, override
+from meeum.settings import MASKING, Settings, assumed, override
 
 Kind = Literal["switch", "choice", "named", "whole", "number", "text"]
 
 # Names that members of open sets have; a test compares them with the sets, which cannot be imported without torch.
 NAMED: dict[str, tuple[str, ...]] = {
-    "masking.masking": ("UPS", "G", "GF", "GPS", "mean", "median", "UPS_nocentre"),
+    "masking.masking": MASKING,
     "network.network": ("unet", "shuffle"),
     "training.objective": ("auto", "masked", "recorrupted", "neighbours", "sure", "thinning"),
     "training.device": ("auto", "cpu", "cuda", "mps"),

@@ -124,6 +124,7 @@ def _of_run(run: RunFacts) -> dict[str, Any]:
         "audit": audit,
         "symbols": SYMBOLS,
         "sigma": sigma(audit) if audit else "",
+        "overall": places.overall(audit) if audit else "",
         "verdict_line": places.verdict_line(audit) if audit else "",
         "verdicts": [
             (line, places.jumps(one, audit.noisy.axes)) for line, one in zip(table(audit), audit.graded, strict=True)

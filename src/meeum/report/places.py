@@ -8,6 +8,7 @@ from typing import Any
 
 from meeum.auditing import Audit, Finding, Place, Verdict
 from meeum.auditing.judge import ORDER
+from meeum.auditing.table import SYMBOLS
 
 AT_ONCE = 4  # places of a finding that are shown without asking
 NAMED = 5  # findings of a verdict that are named in one sentence
@@ -40,18 +41,26 @@ def spots(audit: Audit | None) -> list[dict[str, Any]]:
 
 
 def verdict_line(audit: Audit) -> str:
-    """What failed and what is worth a warning, by name; else that nothing was found."""
+    """What failed and what is worth a warning, by name; else in how many measures nothing was found."""
     if not audit.findings:
         return f"Nothing could be judged: {audit.reason.rstrip('.')}."
     objections = [f"{word}: {_named(audit, verdict)}" for verdict, word in OBJECTIONS.items() if audit.counts[verdict]]
     numbers, (*_, unsure, passed) = audit.counts, ORDER
-    rest = [f"{numbers[passed]} measures passed"]
+    rest = [f"{numbers[passed]} measure{'s' * (numbers[passed] != 1)} passed"]
     if numbers[unsure]:
         rest.append(f"{numbers[unsure]} could not be told")
+    if not objections and audit.tone == "cannot tell":
+        return f"No damage found in {numbers[passed]} of {len(audit.findings)} measures; {rest[-1]}."
     if not objections:
         return f"No damage was found: {', '.join(rest)}."
     told = "; ".join([*objections, ", ".join(rest)])
     return f"{told[0].upper()}{told[1:]}."
+
+
+def overall(audit: Audit) -> str:
+    """Symbol and word for all of it."""
+    hedged = audit.verdict == "pass" and audit.tone != "pass"
+    return f"{SYMBOLS[audit.tone]} {audit.verdict}{' as far as can be told' * hedged}"
 
 
 def _named(audit: Audit, verdict: Verdict) -> str:

@@ -18,7 +18,7 @@ STRONG = 0.15  # coloured noise, over the image's standard deviation, that the n
 DETAILED = 3.0  # power over that of strong coloured noise at fine frequencies of a plane, from which detail is kept
 FINE_WIDTH = {2: 32, 3: 16}  # by the number of axes
 FLIPPED = 20_000_000  # voxels above which the four or eight passes cost more minutes than they are worth
-MEANS = {2: 0.0, 3: 5.0}  # voxels: over longer distances a network's error is larger than the noise's mean
+MEANS = {2: 8.0, 3: 5.0}  # voxels: over longer distances a network's error is larger than the noise's mean
 BATCH = {2: 4, 3: 1}  # patches, each with z and -z
 
 
@@ -72,7 +72,8 @@ def _with_means(settings: Settings, noise: Noise) -> Settings:
     """Over how far the noisy image's means are kept, where nobody has chosen."""
     if settings.prediction.keep_means is not None:
         return settings
-    return settings.changed("prediction", keep_means=MEANS[len(noise.sides)])
+    plane_of_long_waves = len(noise.sides) == 2 and not noise.is_white  # there the noise's mean is the larger one
+    return settings.changed("prediction", keep_means=0.0 if plane_of_long_waves else MEANS[len(noise.sides)])
 
 
 def _passes(settings: Settings, sensible: bool) -> Settings:

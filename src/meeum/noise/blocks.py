@@ -21,9 +21,12 @@ Ints = tuple[int, ...]
 
 SIDES = (32, 24, 16)  # longest sides of a block that are tried, voxels
 ENOUGH = 60  # blocks among which some may be empty
-MOSTLY = 0.5  # share of a block's variance from which a slope is taken for that of the background
+SEVERAL, ALIKE = (
+    12,
+    2.0,
+)  # blocks that can agree on a slope, and by how many of their typical deviations it differs from 0
 NOTHING = 1e-12  # of the mean power: no frequency is emptier, so that ratios and logarithms can be taken
-PER_BLOCK = ("power", "means", "centres", "tails", "skews", "clips", "cut", "crowded")
+PER_BLOCK = ("power", "means", "tails", "skews", "clips", "cut", "crowded", "centres")
 MOST = {2: 1000, 3: 300}  # blocks that are looked at, by the number of axes
 
 
@@ -78,9 +81,13 @@ def block_spectra(
     window = _window(chosen)
     places = [(index, corner) for index, frame in enumerate(frames) for corner in _corners(frame.shape, chosen)]
     order = np.random.default_rng(0).permutation(len(places))[: times * MOST[len(chosen)]]
-    tried = [(places[i], _row(frames[places[i][0]], places[i][1], window, change)) for i in order]
-    rows = [(place, row) for place, row in tried if row is not None]
-    parts = {name: np.array([row[number] for _, row in rows]) for number, name in enumerate(PER_BLOCK)}
+    tried = [(places[i], _values(frames[places[i][0]], _region(places[i][1], chosen))) for i in order]
+    read = [(place, values) for place, values in tried if values is not None]
+    tilt = _tilt([values for _, values in read], window)
+    rows = [(place, row) for place, values in read if (row := _row(values, tilt, window, change)) is not None]
+    parts = {name: np.array([row[number] for _, row in rows]) for number, name in enumerate(PER_BLOCK[:-1])}
+    shapes = [(corner, frames[index].shape) for (index, corner), _ in rows]
+    parts["centres"] = np.array([(np.array(c) + np.array(chosen) / 2) / np.array(s) * 2 - 1 for c, s in shapes])
     if signal:
         regions = ((signal[index], _region(corner, chosen)) for (index, corner), _ in rows)
         parts["means"] = np.array([_mean(frame.read(region), window) for frame, region in regions])
@@ -121,34 +128,41 @@ def _region(corner: Ints, sides: Ints) -> Region:
     return tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
 
 
-def _row(frame: Volume, corner: Ints, window: Array, change: Callable[[Array], Array] | None) -> tuple[Any, ...] | None:
-    """What `PER_BLOCK` names, of one block; None of a constant one, or where voxels were never measured."""
-    values = frame.read(_region(corner, window.shape)).astype(np.float64)
-    if not frame.valid(values).all() or not np.isfinite(values).all():
-        return None
+def _values(frame: Volume, region: Region) -> Array | None:
+    """Of one block, float32; None where voxels were never measured."""
+    values = frame.read(region)
+    return values if frame.valid(values).all() and np.isfinite(values).all() else None
+
+
+def _tilt(blocks: Sequence[Array], window: Array) -> Array:
+    """The plane by which the background of a whole image slopes: along each axis the slope on which blocks agree."""
+    tilt = np.zeros(window.shape)
+    if len(blocks) < SEVERAL:
+        return tilt
+    for axis, side in enumerate(window.shape):
+        place = (np.arange(side) - (side - 1) / 2).reshape([-1 if a == axis else 1 for a in range(window.ndim)])
+        weights = place * window / max(float((place**2 * window).sum()), 1e-12)
+        slopes = [(values * weights).sum(dtype=np.float64) for values in blocks]
+        middle = float(np.median(slopes))
+        if abs(middle) > ALIKE * np.median(np.abs(slopes - np.median(slopes))):
+            tilt = tilt + middle * place
+    return tilt
+
+
+def _row(values: Array, tilt: Array, window: Array, change: Callable[[Array], Array] | None) -> tuple[Any, ...] | None:
+    """What `PER_BLOCK` names but the centres, of one block; None of a constant one."""
     clip = clip_of(values)
     crowded = bool(np.isnan(clip)) and is_crowded(values)
-    values = change(values) if change else values
+    values = (change(values) if change else values).astype(np.float64)
     if np.ptp(values) <= 1e-6 * np.abs(values).max():  # clipped: no noise is left in it
         return None
     mean = _mean(values, window)
-    level = _level(values - mean, window)
+    level = values - tilt
+    level -= _mean(level, window)
     power = np.abs(scipy.fft.rfftn(level * window)) ** 2
     skew = float(np.sum(level**3 * window**2) / np.sum(level**2 * window**2) ** 1.5)
-    centre = (np.array(corner) + np.array(window.shape) / 2) / np.array(frame.shape) * 2 - 1
     cut = float((values <= clip).mean())
-    return smooth(power).astype(np.float32), mean, centre, tails_of(values), skew, clip, cut, crowded
-
-
-def _level(values: Array, window: Array) -> Array:
-    """Values of mean 0 without a background's slope: of each axis along which it is most of what the block holds."""
-    for axis, side in enumerate(values.shape):
-        place = (np.arange(side) - (side - 1) / 2).reshape([-1 if a == axis else 1 for a in range(values.ndim)])
-        weight = float((place**2 * window).sum())
-        slope = (values * place * window).sum() / max(weight, 1e-12)
-        if slope**2 * weight > MOSTLY * (values**2 * window).sum():
-            values = values - slope * place
-    return values
+    return smooth(power).astype(np.float32), mean, tails_of(values), skew, clip, cut, crowded
 
 
 def smooth(power: Array) -> Array:

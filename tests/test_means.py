@@ -90,6 +90,24 @@ def test_auto_keeps_the_means_of_volumes_and_prediction_does_it():
     assert slow[0] < 0.3 * slow[1]
 
 
+def test_a_background_of_counts_keeps_its_mean(rng):
+    """Asked with less noise than it was trained with, a network lifts it by a tenth of the noise and more."""
+    rows, columns = np.indices((96, 128))
+    true = 100 + 50 * (np.hypot(rows - 48, columns - 90) < 20)
+    noisy = Volume(rng.poisson(true).astype(np.float32), "YX")
+    model = api.train(noisy, override(assumed((96, 128)), ["training.steps=60", "network.width=8"]))
+    assert (model.settings.training.objective, model.settings.prediction.keep_means) == ("thinning", 8)
+    background = np.hypot(rows - 48, columns - 90) > 30
+    moved = (api.denoise(noisy, model).read() - noisy.read())[background].mean()
+    assert abs(moved) < 0.02 * np.sqrt(100)
+
+
+def test_a_plane_of_coloured_noise_keeps_none(rng):
+    noise = scipy.ndimage.gaussian_filter(rng.standard_normal((96, 96)), 0.8).astype(np.float32)
+    model = api.train(Volume(noise, "YX"), override(assumed((96, 96)), ["training.steps=1", "network.width=4"]))
+    assert (model.settings.training.objective, model.settings.prediction.keep_means) == ("recorrupted", 0)
+
+
 def test_what_was_chosen_is_kept():
     made = phantom.make((16, 48, 48), seed=1, settings=phantom.PhantomSettings(noise_std=2e-3))
     for words, kept in (["prediction.keep_means=0"], 0), (["prediction.keep_means=3"], 3):

@@ -118,8 +118,8 @@ class PredictionSettings(Section):
         None,
         ge=0,
         le=64,
-        description="voxels (Gaussian sigma) over which means become the noisy image's; 0 = off; empty = 5 in "
-        "volumes where auto trains recorrupted, else off",
+        description="voxels (Gaussian sigma) over which means become the noisy image's; 0 = off; empty = "
+        "where auto trains recorrupted or thinning, 5 in volumes, 8 in planes of white noise; else off",
     )
     band_limit: bool = Field(True, description="coloured noise: add nothing where the input's spectrum is empty")
     masked: bool = Field(False, description="masked: estimate each pixel while it is hidden, in many passes")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from meeum import checkpoint, pace, predict, preparation, session, training
+from meeum import checkpoint, folder, pace, predict, preparation, results, session, training
 from meeum.errors import MeeumError, UsageError
 from meeum.objectives import Subject, masked
 from meeum.optimiser import DECAY
@@ -459,6 +459,17 @@ def test_resumed_equals_uninterrupted_with_patience_too(tmp_path, monkeypatch):
     assert going.state.step == whole.state.step == 5
     assert checkpoint.weights_equal(going.snapshot(), whole.snapshot())
     assert all(torch.equal(v, whole.state.average.state_dict()[k]) for k, v in going.state.average.state_dict().items())
+
+
+def test_a_model_that_patience_finished_is_not_trained_on(tmp_path, monkeypatch):
+    going = patient(monkeypatch, [0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2], patience=0.25)
+    trained(going)
+    running = checkpoint.load(checkpoint.save(going.snapshot(), tmp_path / "running.safetensors"))
+    done = results.finish(tmp_path, going)
+    again = session.resume([noisy()], checkpoint.load(tmp_path / folder.MODEL_FILE))
+    assert not running.is_finished and done.is_finished and done.step == 5
+    assert trained(again) == []
+    assert checkpoint.weights_equal(again.snapshot(), done)
 
 
 def test_patience_is_refused_where_the_error_cannot_be_estimated():

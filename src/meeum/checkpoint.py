@@ -43,6 +43,11 @@ class Model:
     far: float | None = None  # network units from the estimate beyond which a voxel has no share in it
 
     @property
+    def is_finished(self) -> bool:
+        """Whether its training is over: what only that needs is kept until then, and no longer."""
+        return self.step > 0 and not self.state
+
+    @property
     def stride(self) -> tuple[int, ...]:
         return tuple(self.network.stride)  # type: ignore[arg-type]
 

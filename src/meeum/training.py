@@ -52,6 +52,7 @@ class State:
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best: Mapping[str, Tensor] = field(default_factory=dict)  # averaged weights of the least estimated error so far
+    finished: bool = False  # of a model whose training is over, be it before the last step
 
 
 def start(model: Model, device: str) -> State:
@@ -62,7 +63,8 @@ def start(model: Model, device: str) -> State:
     if model.state:
         _restore(network, average, optimiser, model.state)
     best = {k.removeprefix("best/"): v for k, v in model.state.items() if k.startswith("best/")}
-    return State(network, average, optimiser, model.step, [dict(row) for row in model.history], best)
+    history = [dict(row) for row in model.history]
+    return State(network, average, optimiser, model.step, history, best, model.is_finished)
 
 
 def snapshot(model: Model, state: State) -> Model:
@@ -98,12 +100,12 @@ def run(
 ) -> Iterator[Progress]:
     """Train from `state.step` up to `settings.steps`, or until `settings.patience` is lost, one record a step.
 
-    `error` estimates the error that is left; stop between any two records.
+    None where the model is finished already. `error` estimates the error that is left; stop between any two records.
     """
     steps = settled(settings.steps, "steps")
     began = time.monotonic()
     before = state.history[-1]["seconds"] if state.history else 0.0
-    while state.step < steps and not _lost_patience(state, settings):
+    while state.step < steps and not state.finished and not _lost_patience(state, settings):
         rate = schedule(state.step, steps) * settings.learning_rate
         loss = take_step(state, pool, objective, settings, rate)
         due = state.step == steps or state.step % max(LEAST_BETWEEN, steps // VALIDATIONS) == 0

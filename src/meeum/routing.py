@@ -10,6 +10,8 @@ from meeum.noise.noise import FEW
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
 
+Ints = tuple[int, ...]
+
 WIDE = 8  # voxels along y and x that pairs of neighbours need
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
@@ -122,6 +124,17 @@ def _impulsive(settings: Settings, noise: Noise, small: bool) -> Settings:
     if settings.prediction.mixing is None:  # voxels that are not far off are mostly right as they are
         settings = settings.changed("prediction", mixing=True)
     return _passes(settings, small)
+
+
+def fitting(settings: Settings, frame: Ints) -> Settings:
+    """A window chosen here, narrower along axes on which the frame or the patch is shorter."""
+    patch, sizes = settings.training.patch, settings.masking.mask_size
+    if not patch or not sizes:
+        return settings
+    sizes = sizes * len(frame) if len(sizes) == 1 else sizes
+    sides = zip(sizes, frame, patch, strict=True)
+    window = tuple(min(size, n if n % 2 else n - 1, 2 * side - 1) for size, n, side in sides)
+    return settings.changed("masking", mask_size=window)
 
 
 def _sentence(noise: Noise, directions: str) -> str:

@@ -15,7 +15,7 @@ from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.objectives import OBJECTIVES, Objective, Subject, error_left
 from meeum.patches import Normalisation, Pool, draw, judged, load, measure
-from meeum.routing import route
+from meeum.routing import fitting, route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
@@ -68,6 +68,7 @@ def assemble(
     normalisation = measure(volumes)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
+    settings = fitting(settings, _smallest(volumes)) if reason else settings
     objective = _objective(volumes, settings, normalisation, noise)
     _refuse_wide_window(settings)
     network = build(settings.network.network, shape, seed=settings.training.seed)

@@ -34,6 +34,7 @@ def model() -> Model:
         normalisation=Normalisation(1.337 + 1e-17, 0.1 / 3),
         axes="ZYX",
         step=7,
+        images=((12, 32, 32), (2, 12, 40, 32)),
         history=({"step": 7, "loss": 0.1 + 0.2, "validation": math.nan},),
         state={"last/x": torch.randn(3), "adam/0/step": torch.tensor(7.0), "half": torch.ones(2, dtype=torch.bfloat16)},
     )
@@ -70,6 +71,7 @@ def test_round_trip_is_exact(model: Model, saved: Path) -> None:
     assert (again.shape, again.normalisation) == (model.shape, model.normalisation)
     assert (again.axes, again.step, again.version) == ("ZYX", 7, meeum.__version__)
     assert repr(again.history) == repr(model.history)
+    assert again.images == model.images
     assert again.state.keys() == model.state.keys()
     for name, value in model.state.items():
         assert again.state[name].dtype == value.dtype
@@ -213,6 +215,10 @@ def test_parts_that_do_not_fit(change: Callable[..., None], expected: str, saved
 
 def test_rewritten_alone_changes_nothing(model: Model, saved: Path) -> None:
     assert weights_equal(load(rewritten(saved, lambda plain, tensors: None)), model)
+
+
+def test_models_of_before_lack_facts_about_their_images(saved: Path) -> None:
+    assert load(rewritten(saved, lambda plain, tensors: plain.pop("images"))).images == ()
 
 
 def test_nothing_there(tmp_path: Path) -> None:

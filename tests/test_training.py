@@ -95,6 +95,26 @@ def test_resuming_in_3d_is_exact_too(tmp_path):
     assert whole.snapshot().step == 4
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (noisy((40, 40)), "of shape 48x40, but shape 40x40 given"),
+        (noisy((48, 96)), "of shape 48x40, but shape 48x96 given"),
+        (noisy(seed=1), "resuming goes on with the images that training began with, whose values have mean"),
+    ],
+)
+def test_only_the_image_it_began_with_is_trained_on(tmp_path, other, words):
+    going = prepared()
+    trained(going, 2)
+    saved = checkpoint.load(checkpoint.save(going.snapshot(), tmp_path / "m.safetensors"))
+    with pytest.raises(UsageError, match=words):
+        session.resume([other], saved)
+    with pytest.raises(UsageError, match="but shape 48x40 and 48x40 given"):
+        session.resume([noisy(), noisy(seed=1)], saved)
+    assert session.resume([noisy()], saved).state.step == 2
+    assert session.resume([other], replace(saved, images=())).state.step == 2  # of before shapes were kept
+
+
 def test_a_snapshot_stays_what_it_was_while_training_goes_on():
     going = prepared()
     trained(going, 2)

@@ -41,6 +41,7 @@ class Model:
     reason: str = ""  # why this objective, in one sentence
     mixing: float = 0.0  # share of the noisy image in the estimate
     far: float | None = None  # network units from the estimate beyond which a voxel has no share in it
+    images: tuple[tuple[int, ...], ...] = ()  # shapes of those it was trained on; empty in models of before
 
     @property
     def is_finished(self) -> bool:
@@ -72,6 +73,7 @@ def save(model: Model, path: Path) -> Path:
         "reason": model.reason,
         "mixing": model.mixing,
         "far": model.far,
+        "images": model.images,
     }
     if model.noise:
         plain["noise"] = model.noise.as_dict()
@@ -134,6 +136,7 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         reason=plain.get("reason", ""),
         mixing=plain.get("mixing", 0.0),
         far=plain.get("far"),
+        images=tuple(tuple(shape) for shape in plain.get("images", ())),
     )
 
 

@@ -22,6 +22,8 @@ from meeum.volume import Volume
 
 Ints = tuple[int, ...]
 
+SAME = 1e-5  # of an image's scale: by so much may its mean and scale differ when they are measured again
+
 
 @dataclass(frozen=True)
 class Session:
@@ -74,7 +76,16 @@ def assemble(
     network = build(settings.network.network, shape, seed=settings.training.seed)
     if begun and (begun.shape, begun.settings.network.network) == (shape, settings.network.network):
         network.load_state_dict(begun.network.state_dict())
-    model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes, noise=noise, reason=reason)
+    model = Model(
+        network,
+        settings,
+        shape,
+        normalisation,
+        volumes[0].spatial_axes,
+        noise=noise,
+        reason=reason,
+        images=tuple(volume.shape for volume in volumes),
+    )
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     error = _error(volumes, model)
     settings = pace.plan_steps(state, pool, objective, settings, error=error)
@@ -84,10 +95,7 @@ def assemble(
 def resume(volumes: Sequence[Volume], model: Model) -> Session:
     """Go on with the training of a saved model; the result is that of an uninterrupted run."""
     _refuse_mixed(volumes)
-    if volumes[0].spatial_axes != model.axes:
-        raise UsageError(
-            f"{volumes[0].name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}"
-        )
+    _refuse_others(volumes, model)
     objective = _objective(volumes, model.settings, model.normalisation, model.noise)
     state, pool = training.start(model, device(model.settings)), _pool(volumes, model)
     return Session(model, state, pool, objective, _error(volumes, model))
@@ -203,6 +211,28 @@ def _refuse_mixed(volumes: Sequence[Volume]) -> None:
                 f"{other.name} ({other.spatial_axes}, {other.quantity}) and {first.name} ({first.spatial_axes}, "
                 f"{first.quantity}) cannot train one model: axes and quantity must be the same"
             )
+
+
+def _refuse_others(volumes: Sequence[Volume], model: Model) -> None:
+    """A training goes on with the images it began with: the same shapes, and the same mean and scale of values."""
+    name, begun = volumes[0].name, "resuming goes on with the images that training began with"
+    if volumes[0].spatial_axes != model.axes:
+        raise UsageError(f"{name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}")
+    if not model.images:
+        return
+    given = tuple(volume.shape for volume in volumes)
+    if given != model.images:
+        raise UsageError(f"{name}: {begun}, of {_shapes(model.images)}, but {_shapes(given)} given")
+    here, then = measure(volumes), model.normalisation
+    if max(abs(here.offset - then.offset), abs(here.scale - then.scale)) > SAME * then.scale:
+        raise UsageError(
+            f"{name}: {begun}, whose values have mean {then.offset:.7g} and scale {then.scale:.7g}, but here they have "
+            f"{here.offset:.7g} and {here.scale:.7g}"
+        )
+
+
+def _shapes(images: Sequence[Ints]) -> str:
+    return "shape " + " and ".join("x".join(map(str, shape)) for shape in images)
 
 
 def _refuse_unknown(settings: Settings) -> None:

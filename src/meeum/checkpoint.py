@@ -42,6 +42,7 @@ class Model:
     mixing: float = 0.0  # share of the noisy image in the estimate
     far: float | None = None  # network units from the estimate beyond which a voxel has no share in it
     images: tuple[tuple[int, ...], ...] = ()  # shapes of those it was trained on; empty in models of before
+    quantity: str = ""  # of their values; empty in models of before
 
     @property
     def is_finished(self) -> bool:
@@ -74,6 +75,7 @@ def save(model: Model, path: Path) -> Path:
         "mixing": model.mixing,
         "far": model.far,
         "images": model.images,
+        "quantity": model.quantity,
     }
     if model.noise:
         plain["noise"] = model.noise.as_dict()
@@ -137,6 +139,7 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         mixing=plain.get("mixing", 0.0),
         far=plain.get("far"),
         images=tuple(tuple(shape) for shape in plain.get("images", ())),
+        quantity=plain.get("quantity", ""),
     )
 
 

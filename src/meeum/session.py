@@ -85,6 +85,7 @@ def assemble(
         noise=noise,
         reason=reason,
         images=tuple(volume.shape for volume in volumes),
+        quantity=volumes[0].quantity,
     )
     pool, state = _pool(volumes, model), training.start(model, device(settings))
     error = _error(volumes, model)

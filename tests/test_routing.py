@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from meeum import Volume, phantom, preparation
 from meeum.noise import Noise, measure
@@ -165,6 +166,25 @@ def test_voxels_far_off_are_hidden_in_windows_that_fit(shape: tuple[int, ...], w
 def test_what_was_asked_for_is_not_changed() -> None:
     asked = assumed((64, 64)).changed("training", objective="masked")
     assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")
+
+
+def streaks(axis: int) -> Noise:
+    """Noise that is correlated along one axis of a plane only."""
+    values = scipy.ndimage.gaussian_filter1d(
+        np.random.default_rng(0).normal(size=(128, 128)), 2, axis=axis, mode="wrap"
+    )
+    return measure(Volume(values.astype(np.float32), "YX"))
+
+
+@pytest.mark.parametrize("objective", ["recorrupted", "sure"])
+def test_patches_are_turned_as_the_noise_may_be_when_an_objective_was_chosen_too(objective: str) -> None:
+    asked = assumed((64, 64)).changed("training", objective=objective)
+    assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")
+    routed, reason = route(asked, streaks(1), Normalisation(0.0, 1.0))
+    assert routed == asked.changed("training", swap=False) and reason == ""
+    oblique = known(spectrum=np.where(np.eye(8, 5) > 0, 8.0, 0.1))
+    turned = route(asked, oblique, Normalisation(0.0, 1.0))[0]
+    assert turned == asked.changed("training", turn="Z", swap=turned.training.swap)
 
 
 def test_measured_once_and_kept_with_the_model() -> None:

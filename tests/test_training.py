@@ -8,12 +8,13 @@ from itertools import repeat
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from meeum import checkpoint, folder, pace, predict, preparation, results, session, training
 from meeum.errors import MeeumError, UsageError
 from meeum.objectives import Subject, masked
 from meeum.optimiser import DECAY
-from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation
+from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation, draw
 from meeum.settings import Settings
 from meeum.volume import Volume
 
@@ -416,6 +417,19 @@ def test_the_estimated_error_is_the_true_one(share):
     going = preparation.prepare([flat], chosen(objective="recorrupted", batch=16, patch=(32,)))
     found = training.validate(Shrinking(share), going.pool, going.error, going.settings.training)
     assert found == pytest.approx(share**2, abs=0.08)
+
+
+@pytest.mark.parametrize("objective", ["recorrupted", "masked"])
+def test_the_estimated_error_is_the_true_one_in_streaks_too(objective):
+    """A mean over neighbours along the streaks takes hardly any of them away."""
+    values = gaussian_filter1d(np.random.default_rng(0).normal(0, 1, (256, 256)), 2, axis=1, mode="wrap")
+    settings = chosen(objective=objective, patience=0.5, batch=16, patch=(32,), held_out=0.4)
+    going = preparation.prepare([Volume((values / values.std()).astype(np.float32), "YX")], settings)
+    smooth_rows = lambda image: torch.nn.functional.avg_pool2d(image, (1, 5), 1, (0, 2))  # noqa: E731
+    batch = draw(replace(going.pool, turn=()), range(16), role=HELD_OUT, seed=0)
+    true = float((smooth_rows(batch.image[:, None])[:, 0][batch.allowed] ** 2).mean() / (batch.level**2).mean())
+    found = training.validate(smooth_rows, going.pool, going.error, going.settings.training)
+    assert found == pytest.approx(true, abs=0.15)
 
 
 def test_a_masked_objective_has_no_estimate_unless_patience_asks_for_it():

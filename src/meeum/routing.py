@@ -12,6 +12,7 @@ from meeum.settings import NetworkSettings, Settings
 
 Ints = tuple[int, ...]
 
+DRAWING = ("recorrupted", "sure")  # objectives that draw noise like the measured one
 WIDE = 8  # voxels along y and x that pairs of neighbours need
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
@@ -29,10 +30,11 @@ def route(
 ) -> tuple[Settings, str]:
     """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it.
 
-    `voxels` are those of the image: small ones are denoised as a mean over flips, others over two passes.
+    Where an objective was chosen that draws noise, no more than the turns that suit it. `voxels` are those of the
+    image: small ones are denoised as a mean over flips, others over two passes.
     """
     if settings.training.objective != "auto" or noise is None:
-        return settings, ""
+        return _chosen(settings, noise), ""
     small = voxels < FLIPPED
     if noise.is_impulsive and noise.is_white:
         return _impulsive(settings, noise, small), (
@@ -57,17 +59,27 @@ def route(
     return settings, _sentence(noise, directions)
 
 
+def _chosen(settings: Settings, noise: Noise | None) -> Settings:
+    """What somebody chose; where noise is drawn, with the turns that suit it."""
+    return _turned(settings, noise) if noise and settings.training.objective in DRAWING else settings
+
+
 def _thinned(settings: Settings, noise: Noise, small: bool) -> Settings:
     return _with_means(_passes(settings.changed("training", objective="thinning"), small), noise)
 
 
 def _recorrupted(settings: Settings, noise: Noise, directions: str, small: bool) -> Settings:
-    turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
-    swap = settings.training.swap and not anisotropic(noise)
-    settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
+    settings = _turned(settings.changed("training", objective="recorrupted"), noise)
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(noise.sides)])
     return _with_means(_passes(settings, small and not directions), noise)
+
+
+def _turned(settings: Settings, noise: Noise) -> Settings:
+    """Patches are turned only where the noise stays what it is, since what is drawn for them is not turned."""
+    directions = directed(noise)
+    turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
+    return settings.changed("training", turn=turn, swap=settings.training.swap and not anisotropic(noise))
 
 
 def _with_means(settings: Settings, noise: Noise) -> Settings:

@@ -178,8 +178,11 @@ def _average(state: State, width: float) -> None:
 
 
 def validate(network: nn.Module, pool: Pool, objective: Objective, settings: TrainingSettings) -> float:
-    """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
-    role = judged(pool)
+    """The objective on held-out voxels, with the same patches and masks whenever it is asked, as the image holds them.
+
+    Were they turned, noise that is drawn for them would have to be, too.
+    """
+    role, pool = judged(pool), replace(pool, turn=(), swap=False)
     losses = []
     size = settled(settings.batch, "batch")
     for first in range(0, VALIDATION_PATCHES, size):

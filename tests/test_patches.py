@@ -139,6 +139,17 @@ def test_a_nan_the_sample_missed_is_found_on_loading():
     assert pool.blocks[0].isfinite().all() and pool.roles[0][3, 3] == 0
 
 
+def test_voxels_that_were_never_measured_have_no_noise():
+    values = numbered(20, 20)
+    levels = {"levels": lambda values, region, shape: np.full((1, 1), 3.0)}
+    settings = {"patch": (8, 8), "settings": TrainingSettings(), "device": "cpu"}
+    whole = load([volume(values)], Normalisation(0.0, 2.0), **settings, **levels)
+    assert (whole.levels[0] == 1.5).all() and whole.levels[0].untyped_storage().nbytes() == 2
+    values[3:9, :5] = 0
+    holed = load([volume(values, no_data=0.0)], Normalisation(0.0, 2.0), **settings, **levels)
+    assert torch.equal(holed.levels[0], torch.where(holed.roles[0] > 0, 1.5, 0.0).half())
+
+
 # --- roles
 
 

@@ -52,7 +52,7 @@ class Pool:
 
     blocks: tuple[Tensor, ...]  # each (*S) float32
     roles: tuple[Tensor, ...]  # each (*S) uint8: TRAIN, HELD_OUT or 0
-    levels: tuple[Tensor, ...]  # each (*S) standard deviation of the noise in network units, 0 if not measured
+    levels: tuple[Tensor, ...]  # each (*S) standard deviation of the noise in network units, 0 where there is none
     turn: tuple[int, ...]  # axes along which patches may be flipped
     swap: bool  # whether the last two may be swapped, too
     patch: Ints
@@ -136,6 +136,7 @@ def load(
         blocks.append(torch.from_numpy(normalisation.apply(values, valid)).to(device))
         roles.append(torch.from_numpy(_roles(valid, settings.held_out)).to(device))
         level = levels(np.where(valid, values, normalisation.offset), region, frame.shape) / normalisation.scale
+        level = level if valid.all() else np.where(valid, level, 0)
         strengths.append(torch.from_numpy(level.astype(np.float16)).to(device).expand(values.shape))
     axes = tuple(frames[0].axes.index(letter) for letter in settings.turn if letter in frames[0].axes)
     return Pool(tuple(blocks), tuple(roles), tuple(strengths), axes, settings.swap, patch)

@@ -184,7 +184,7 @@ def test_both_trainings_on_a_clipped_image_take_the_time_of_one(
     monkeypatch.setattr(answers, "LOOK", 10)
     monkeypatch.setattr(answers, "TRIED", 60)
     monkeypatch.setattr(answers, "_beside_the_clip", lambda *_: -1 if first.state.step == turns else 1)
-    *_, last = preparation._ended_in_time([volume], first)
+    *_, last = preparation._ended_in_time(first)
     second = last.session
     assert second is not None and second.pool is first.pool and second.objective is first.objective
     assert (second.state.step, second.settings.training.steps, second.most_steps) == (begins, ends, turns)

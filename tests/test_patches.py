@@ -1,6 +1,7 @@
 """Patches: one robust affine, drawn the same whatever the batch, never judged where nothing may be judged."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -95,6 +96,20 @@ def test_a_large_image_is_judged_by_several_planes_not_by_its_first(rng, monkeyp
         assert data.read < 0.3 * values.size
     values[:5] = 0
     assert measure([volume(values, no_data=0.0)]).scale > 3
+
+
+def test_of_large_planes_no_more_is_kept_than_is_asked_for(rng, monkeypatch):
+    monkeypatch.setattr(patches, "SAMPLE", 8000)
+    values = (rng.normal(0, 1, (30, 300, 300)) + np.linspace(0, 20, 30)[:, None, None]).astype(np.float32)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = patches._measured(volume(values), 8000)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 4000 < len(kept) <= 16008 and kept.base is None
+    assert after - before < 20 * 4 * 8000  # bytes
+    assert peak - before < 4 * values[0].nbytes
+    assert kept.mean() == pytest.approx(10, abs=0.2)  # of every plane alike
 
 
 def test_apply_and_undo(rng):

@@ -91,11 +91,18 @@ def _sample(volume: Volume, most: int) -> Array:
 
 def _measured(frame: Volume, most: int) -> Array:
     count = max(PLANES, most // math.prod(frame.shape[1:]))
-    regions = ((slice(i, i + 1), *(slice(None) for _ in frame.shape[1:])) for i in _spread(frame.shape[0], count))
-    planes = [frame.read(region) for region in regions]
-    values = np.concatenate([plane[frame.valid(plane)] for plane in planes])
+    kept: list[Array] = []
+    total, step = 0, 1
+    for index in _spread(frame.shape[0], count):
+        plane = frame.read((slice(index, index + 1), *(slice(None) for _ in frame.shape[1:])))
+        kept.append(plane[frame.valid(plane)][::step].copy())  # a view would keep all of the plane
+        total += len(kept[-1])
+        while total > 2 * most + count:
+            kept, step = [values[::2].copy() for values in kept], 2 * step
+            total = sum(map(len, kept))
+    values = np.concatenate(kept)
     refuse_not_finite(values, frame)
-    return values[:: max(1, len(values) // max(1, most))]
+    return values
 
 
 def _spread(size: int, count: int) -> list[int]:

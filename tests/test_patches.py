@@ -200,6 +200,23 @@ def test_training_patches_are_looked_for_where_there_is_data():
     assert (batch.allowed.float().mean((1, 2)) >= 0.5).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("role", [TRAIN, HELD_OUT])
+def test_every_patch_holds_some_of_a_small_field_in_a_large_frame(role):
+    """Fewer than one random patch in twenty would, and none of it half."""
+    values = np.zeros((6, 120, 128))
+    values[2:4, 100:106, 118:] = numbered(2, 6, 10)
+    values[:, 20:24, 126:] = 7000
+    pool = pool_of(volume(values, no_data=0.0), volume(np.zeros((6, 40, 40)), no_data=0.0), patch=(2, 8, 8))
+    batch = draw(pool, range(100), role=role, seed=0)
+    assert batch.allowed.flatten(1).any(1).all()
+    usable = set(
+        torch.cat([block[roles == role] for block, roles in zip(pool.blocks, pool.roles, strict=True)]).tolist()
+    )
+    assert set(batch.image[batch.allowed].tolist()) == usable
+    again = draw(pool, range(50, 100), role=role, seed=0)
+    assert torch.equal(again.image, batch.image[50:])
+
+
 def test_held_out_patches_are_looked_for_where_there_is_data():
     values = numbered(24, 64)
     values[:14, 56:] = 0
@@ -271,6 +288,11 @@ def test_a_turned_patch_is_a_patch_of_the_image_and_its_roles_turn_with_it():
         rows, columns = np.unravel_index(image.astype(int) - 1, values.shape)
         assert np.ptp(rows) == np.ptp(columns) == 4 and len(np.unique(image)) == 25
         assert (allowed == np.vectorize(lambda value: role_of[value] == TRAIN)(image)).all()
+
+
+def test_patches_to_be_judged_by_may_stay_as_they_are():
+    pool = pool_of(volume(numbered(20, 21)), patch=(5, 5), held_out=0.3)
+    assert orientations(draw(pool, range(60), role=TRAIN, seed=0, turned=False)) == {(1, 1, False)}
 
 
 def test_patches_that_are_not_square_are_never_swapped():

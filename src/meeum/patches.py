@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -16,15 +17,14 @@ from meeum.settings import TrainingSettings
 from meeum.volume import Array, Region, Volume
 
 Ints = tuple[int, ...]
+Levels = Callable[[Array, Region, Ints], Array]
 
 # What a voxel of a block may be used for; anything else was never measured and only fills the frame.
 TRAIN, HELD_OUT = 1, 2
 SAMPLE = 2_000_000  # voxels from which offset and scale are measured
 PLANES = 8  # least number of planes, and most frames, they are taken from: a single plane may hold no cell at all
+TRIES = 20  # to find a patch of which enough may be used
 BLOCK = 128  # least side, in patches' direction, of the blocks that stand for an image too large for memory
-
-
-Levels = Callable[[Array, Region, Ints], Array]
 
 
 def _unknown(values: Array, region: Region, shape: Ints) -> Array:
@@ -56,6 +56,12 @@ class Pool:
     turn: tuple[int, ...]  # axes along which patches may be flipped
     swap: bool  # whether the last two may be swapped, too
     patch: Ints
+
+    @cached_property
+    def usable(self) -> dict[int, tuple[Array, ...]]:
+        """How many voxels of each plane of each block have a role."""
+        in_planes = {role: [(part == role).flatten(1).sum(1) for part in self.roles] for role in (TRAIN, HELD_OUT)}
+        return {role: tuple(count.cpu().numpy() for count in counts) for role, counts in in_planes.items()}
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,7 @@ def _sample(volume: Volume, most: int) -> Array:
 
 def _measured(frame: Volume, most: int) -> Array:
     count = max(PLANES, most // math.prod(frame.shape[1:]))
-    kept: list[Array] = []
-    total, step = 0, 1
+    kept, total, step = list[Array](), 0, 1
     for index in _spread(frame.shape[0], count):
         plane = frame.read((slice(index, index + 1), *(slice(None) for _ in frame.shape[1:])))
         kept.append(plane[frame.valid(plane)][::step].copy())  # a view would keep all of the plane
@@ -188,28 +193,48 @@ def judged(pool: Pool) -> int:
     return HELD_OUT if any(bool((part == HELD_OUT).any()) for part in pool.roles) else TRAIN
 
 
-def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
+def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int, turned: bool = True) -> Batch:
     """The patches numbered `indices`: which they are depends on number and seed only, not on the batch."""
-    pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role) for index in indices]
+    pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role, turned) for index in indices]
     image, allowed, level = (torch.stack(parts) for parts in zip(*pieces, strict=True))
     return Batch(image, allowed, level.float())
 
 
-def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be trained on, or none judged."""
-    sizes = np.array([block.numel() for block in pool.blocks], dtype=float)
-    for _ in range(20):
+def _piece(pool: Pool, rng: np.random.Generator, role: int, turned: bool) -> list[Tensor]:
+    which, region = _found(pool, rng, role)
+    parts = [pool.blocks[which][region], pool.roles[which][region] == role, pool.levels[which][region]]
+    if turned:
+        flips = [axis for axis in pool.turn if rng.random() < 0.5]
+        parts = [part.flip(flips) for part in parts]
+    if turned and _may_swap(pool) and rng.random() < 0.5:
+        parts = [part.transpose(-1, -2) for part in parts]
+    return parts
+
+
+def _found(pool: Pool, rng: np.random.Generator, role: int) -> tuple[int, Region]:
+    """Block and place of a patch half of which may be trained on, or any of it judged; else around one such voxel."""
+    sizes = np.array([block.numel() for block in pool.blocks])
+    for _ in range(TRIES):
         which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
         region = _place(pool.blocks[which].shape, pool.patch, rng, at_end=role == HELD_OUT)
         allowed = pool.roles[which][region] == role
         if bool(allowed.any()) if role == HELD_OUT else float(allowed.float().mean()) >= 0.5:
-            break
-    flips = [axis for axis in pool.turn if rng.random() < 0.5]
-    parts = [part.flip(flips) for part in (pool.blocks[which][region], allowed, pool.levels[which][region])]
-    if _may_swap(pool) and rng.random() < 0.5:
-        parts = [part.transpose(-1, -2) for part in parts]
-    image, allowed, level = parts
-    return image, allowed, level
+            return which, region
+    counts = np.array([count.sum() for count in pool.usable[role]])
+    if counts.any():
+        which = int(rng.choice(len(counts), p=counts / counts.sum()))
+        region = _around(pool.roles[which], role, pool.usable[role][which], pool.patch, rng)
+    return which, region
+
+
+def _around(roles: Tensor, role: int, counts: Array, patch: Ints, rng: np.random.Generator) -> Region:
+    """A random place for a patch around a random voxel of a role; each plane of the block has `counts` of them."""
+    plane = int(rng.choice(len(counts), p=counts / counts.sum()))
+    places = (roles[plane] == role).nonzero()
+    voxel = (plane, *places[int(rng.integers(len(places)))].tolist())
+    sides = zip(voxel, patch, roles.shape, strict=True)
+    corner = [int(rng.integers(max(0, v - p + 1), min(v, n - p) + 1)) for v, p, n in sides]
+    return tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))
 
 
 def _may_swap(pool: Pool) -> bool:

@@ -178,20 +178,21 @@ def _average(state: State, width: float) -> None:
 
 
 def validate(network: nn.Module, pool: Pool, objective: Objective, settings: TrainingSettings) -> float:
-    """The objective on held-out voxels, with the same patches and masks whenever it is asked, as the image holds them.
+    """The objective on held-out voxels, with the same patches and masks whenever it is asked.
 
-    Were they turned, noise that is drawn for them would have to be, too.
+    A batch counts by its voxels that are judged. Patches are not turned, since noise that is drawn for them is not.
     """
-    role, pool = judged(pool), replace(pool, turn=(), swap=False)
-    losses = []
+    role = judged(pool)
+    losses, counts = [], []
     size = settled(settings.batch, "batch")
     for first in range(0, VALIDATION_PATCHES, size):
         indices = range(first, min(first + size, VALIDATION_PATCHES))
-        batch = draw(pool, indices, role=role, seed=settings.seed)
+        batch = draw(pool, indices, role=role, seed=settings.seed, turned=False)
         generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, -1 - first))
         with torch.no_grad(), _precision(settings.precision, batch.image.device):
             losses.append(float(objective(network, batch, generator)))
-    return sum(losses) / len(losses)
+        counts.append(float(batch.allowed.sum()))
+    return sum(loss * count for loss, count in zip(losses, counts, strict=True)) / max(1.0, sum(counts))
 
 
 def _mixed(seed: int, step: int) -> int:

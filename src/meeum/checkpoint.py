@@ -57,6 +57,10 @@ class Model:
     def reach(self) -> tuple[int, ...]:
         return tuple(self.network.reach)  # type: ignore[arg-type]
 
+    @property
+    def voxel_bytes(self) -> int:
+        return int(self.network.voxel_bytes)  # type: ignore[arg-type]
+
 
 def save(model: Model, path: Path) -> Path:
     """Write a model, with its training state if it has one; an older file stays until the new one is whole."""

@@ -154,7 +154,7 @@ def test_a_first_training_tells_when_noise_beside_a_clip_is_answered_the_wrong_w
 
         return list(turned(running.state, running.pool, running.settings.training, running.objective, ask))
 
-    assert [after(step) for step in (5, 25, 120)] == [[10], [None, None, 30], [None] * 10]
+    assert [after(step) for step in (5, 25, 120)] == [[10], [None, None, 30], [None] * 9]
 
 
 def test_a_clipped_image_is_trained_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,3 +167,28 @@ def test_a_clipped_image_is_trained_no_longer_than_that(monkeypatch: pytest.Monk
     assert len(list(running.run())) == 7
     monkeypatch.setattr(answers, "turned", lambda *_: iter([None]))
     assert (preparation.prepare([volume], auto).settings.training.steps or 0) > 7
+
+
+@pytest.mark.parametrize(
+    ("turns", "begins", "ends"), [(None, 60, 75), (20, 0, 20), (50, 50, 60), (60, 60, 70)], ids=str
+)
+def test_both_trainings_on_a_clipped_image_take_the_time_of_one(
+    turns: int | None, begins: int, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 75 planned steps; nothing is read, drawn or measured anew."""
+    made = phantom.PhantomSettings(cells=1, noise_std=4e-3, clip_non_negative=True)
+    volume = phantom.make(SHAPE, seed=0, settings=made).noisy
+    words = ("training.objective=recorrupted", "training.steps=75", "training.batch=1", "network.width=2")
+    first = preparation.prepare([volume], chosen(*words))
+    fresh = {name: value.clone() for name, value in first.state.network.state_dict().items()}
+    monkeypatch.setattr(answers, "LOOK", 10)
+    monkeypatch.setattr(answers, "TRIED", 60)
+    monkeypatch.setattr(answers, "_beside_the_clip", lambda *_: -1 if first.state.step == turns else 1)
+    *_, last = preparation._ended_in_time(first)
+    second = last.session
+    assert second is not None and second.pool is first.pool and second.objective is first.objective
+    assert (second.state.step, second.settings.training.steps, second.most_steps) == (begins, ends, turns)
+    begun = second.state.network.state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in fresh.items()) == (begins == 0)
+    steps = [record.step for record in second.run()]
+    assert steps == list(range(begins + 1, ends + 1)) and second.snapshot().step == ends

@@ -1,5 +1,6 @@
 """The band limit: nothing is added where the input's spectrum is empty, and nothing changes elsewhere."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,23 @@ def test_blocks_equal_those_of_the_mirrored_frame(shape, noise, rng, monkeypatch
     same = noisy.read()
     band.keep_within_blocks(same, noisy, noise)
     np.testing.assert_allclose(same, noisy.read(), atol=1e-7)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_no_more_memory_is_taken_than_stated(noise, rng, monkeypatch, blocks):
+    """Per voxel that is changed at a time, beyond the result; what is fainter than the noise is empty everywhere."""
+    monkeypatch.setattr(band, "BLOCK", 16)
+    result = rng.standard_normal((48, 192, 192), dtype=np.float32)
+    noisy = Volume(1e-3 * noise.std * result, "ZYX")
+    tracemalloc.start()
+    if blocks:
+        band.keep_within_blocks(result, noisy, noise)
+    else:
+        band.keep_within(result, noisy.read().copy(), noise)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    changed = result.size * (16 if blocks else 48) // 48
+    assert 0.6 * band.BYTES < peak / changed <= band.BYTES
 
 
 def test_white_noise_and_lack_of_memory_are_obstacles(made, noise):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,6 +21,9 @@ from meeum.errors import MeeumError, UsageError
 from meeum.networks import Shape, build
 from meeum.patches import Normalisation
 from meeum.settings import assumed
+from meeum.volume import Volume
+
+MEASURED = "refractive index"
 
 
 @pytest.fixture
@@ -34,6 +38,8 @@ def model() -> Model:
         normalisation=Normalisation(1.337 + 1e-17, 0.1 / 3),
         axes="ZYX",
         step=7,
+        images=((12, 32, 32), (2, 12, 40, 32)),
+        quantity=MEASURED,
         history=({"step": 7, "loss": 0.1 + 0.2, "validation": math.nan},),
         state={"last/x": torch.randn(3), "adam/0/step": torch.tensor(7.0), "half": torch.ones(2, dtype=torch.bfloat16)},
     )
@@ -70,6 +76,7 @@ def test_round_trip_is_exact(model: Model, saved: Path) -> None:
     assert (again.shape, again.normalisation) == (model.shape, model.normalisation)
     assert (again.axes, again.step, again.version) == ("ZYX", 7, meeum.__version__)
     assert repr(again.history) == repr(model.history)
+    assert (again.images, again.quantity) == (model.images, MEASURED)
     assert again.state.keys() == model.state.keys()
     for name, value in model.state.items():
         assert again.state[name].dtype == value.dtype
@@ -213,6 +220,25 @@ def test_parts_that_do_not_fit(change: Callable[..., None], expected: str, saved
 
 def test_rewritten_alone_changes_nothing(model: Model, saved: Path) -> None:
     assert weights_equal(load(rewritten(saved, lambda plain, tensors: None)), model)
+
+
+def test_models_of_before_lack_facts_about_their_images(saved: Path) -> None:
+    def earlier(plain: dict[str, Any], _: dict[str, torch.Tensor]) -> None:
+        del plain["images"], plain["quantity"]
+
+    again = load(rewritten(saved, earlier))
+    assert (again.images, again.quantity) == ((), "")
+
+
+def test_a_model_of_one_quantity_is_not_applied_to_another(model: Model) -> None:
+    index = Volume(np.random.default_rng(0).normal(1.34, 0.01, (4, 8, 8)).astype(np.float32), "ZYX", quantity=MEASURED)
+    other = replace(index, quantity="intensity")
+    for use in (api.denoising, api.denoiser):
+        use(index, model)
+        use(other, replace(model, quantity=""))  # of before quantities were kept
+        with pytest.raises(UsageError, match=f"array: values are intensity, but the model was trained on {MEASURED}"):
+            use(other, model)
+    assert api.denoiser(index, model)(index.read()).shape == index.shape
 
 
 def test_nothing_there(tmp_path: Path) -> None:

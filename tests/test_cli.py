@@ -503,12 +503,12 @@ def test_trained_model_denoises_another_file(trained: Path, images: Path, here: 
 
 
 def test_model_takes_settings_of_input_prediction_and_output(trained: Path, images: Path, here: Path) -> None:
-    (here / "run.ini").write_text("[masking]\nmasking = G\n[output]\nformats = npy\n[prediction]\nmemory_gb = 0.001\n")
+    (here / "run.ini").write_text("[masking]\nmasking = G\n[output]\nformats = npy\n[prediction]\nmemory_gb = 0.004\n")
     outcome = done(call("denoise", images / "cell.TCF", "--model", trained, "--config", "run.ini", "--out", "a"))
     assert "run.ini: its sections masking, network, training do not count" in outcome.out
     assert [path.name for path in (here / "a" / "results").iterdir()] == ["cell_denoised.npy"]
     settings = read_ini(here / "a" / "settings.ini")
-    assert (settings.masking.masking, settings.prediction.memory_gb) == ("mean", 0.001)
+    assert (settings.masking.masking, settings.prediction.memory_gb) == ("mean", 0.004)
     words = ["--set", "output.formats=npy", "--set", "training.device=cpu"]
     done(call("denoise", images / "cell.TCF", "--model", trained / "model.safetensors", "--out", "b", *words))
     results = [np.load(here / name / "results" / "cell_denoised.npy") for name in "ab"]

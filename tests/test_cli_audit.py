@@ -18,6 +18,7 @@ from command import TINY, TWO_STEPS, Outcome, call
 from meeum import api, examination, io, phantom
 from meeum.auditing import Finding, Pair, Picture
 from meeum.examination import Source, read_pair
+from meeum.volume import Volume
 
 README = Path(__file__).parents[1] / "README.md"
 JUDGE = sys.modules["meeum.auditing.judge"]
@@ -326,8 +327,9 @@ def test_the_network_is_asked_by_run_and_command(images: Path, here: Path, monke
 
 def test_an_image_without_measurable_noise_is_still_denoised(images: Path, here: Path, three: None) -> None:
     done(call("denoise", images / "cell.TCF", "--out", "out", *TINY, *TWO_STEPS))
-    np.save("even.npy", np.full(SHAPE, 1.337, np.float32))
-    outcome = done(call("denoise", "even.npy", "--model", "out", "--out", "even", "--strict"))
+    even = Volume(np.full(SHAPE, 1.337, np.float32), "ZYX", quantity="refractive index")
+    io.write(even, here / "even.h5")
+    outcome = done(call("denoise", "even.h5", "--model", "out", "--out", "even", "--strict"))
     assert "nothing could be judged" in outcome.out
     assert json.loads((here / "even" / "audit.json").read_text())["verdict"] == "cannot tell"
     assert (here / "even" / "report.html").is_file()

@@ -1,5 +1,6 @@
 """Local means: errors over long distances go, next to none of the noise comes back, and slabs equal the whole."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,21 @@ def test_slabs_equal_the_whole(rng, monkeypatch, planes, shape):
     means.keep(slabs, noisy, SIGMA)
     np.testing.assert_allclose(slabs, whole, atol=1e-6)
     assert not np.array_equal(whole, values[1])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_no_more_memory_is_taken_than_stated(rng, monkeypatch, share):
+    """Per voxel of a slab and of what the Gaussian reaches, beyond the result, with or without unmeasured voxels."""
+    values = rng.standard_normal((100, 80, 80), dtype=np.float32)
+    values[rng.random(values.shape) < share] = 0
+    result = np.ones_like(values)
+    monkeypatch.setattr(means, "SLAB", 30 * 80 * 80)
+    tracemalloc.start()
+    means.keep(result, Volume(values, "ZYX", no_data=0.0), SIGMA)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    seen = (30 + 2 * 20) * 80 * 80
+    assert 0.6 * means.BYTES < peak / seen <= means.BYTES
 
 
 def test_voxels_without_data_count_for_nothing_and_stay(pair):

@@ -64,6 +64,15 @@ def test_the_stride_is_that_of_the_halvings_and_the_size_is_kept(name, levels, s
     assert net(noise(2, 1, *side)).shape == (2, 1, *side)
 
 
+def test_the_memory_stated_is_that_of_the_channels_at_full_size():
+    """Few channels take the room of eight; behind a pixel-unshuffle those of the last convolutions mostly count."""
+    stated = lambda name, width, levels=((2, 2, 2),), **how: network(name, levels, 3, width=width, **how).voxel_bytes  # noqa: E731
+    assert stated("unet", 4) == stated("unet", 8) == stated("unet", 16) / 2 >= 230  # measured
+    assert stated("unet", 8, top_skip=True) >= 290
+    assert stated("shuffle", 4) == stated("shuffle", 16) == stated("shuffle", 128) >= 371
+    assert stated("shuffle", 32, ()) == 2 * stated("shuffle", 16, ())
+
+
 @EVERY
 def test_a_shift_by_the_stride_shifts_the_output(name, levels, size, top_skip):
     net = network(name, levels, len(size), top_skip)

@@ -1,6 +1,7 @@
 """Patches: one robust affine, drawn the same whatever the batch, never judged where nothing may be judged."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,6 +98,20 @@ def test_a_large_image_is_judged_by_several_planes_not_by_its_first(rng, monkeyp
     assert measure([volume(values, no_data=0.0)]).scale > 3
 
 
+def test_of_large_planes_no_more_is_kept_than_is_asked_for(rng, monkeypatch):
+    monkeypatch.setattr(patches, "SAMPLE", 8000)
+    values = (rng.normal(0, 1, (30, 300, 300)) + np.linspace(0, 20, 30)[:, None, None]).astype(np.float32)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = patches._measured(volume(values), 8000)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 4000 < len(kept) <= 16008 and kept.base is None
+    assert after - before < 20 * 4 * 8000  # bytes
+    assert peak - before < 4 * values[0].nbytes
+    assert kept.mean() == pytest.approx(10, abs=0.2)  # of every plane alike
+
+
 def test_apply_and_undo(rng):
     values = rng.normal(1.337, 0.004, (30, 30)).astype(np.float32)
     valid = values > 1.334
@@ -139,6 +154,17 @@ def test_a_nan_the_sample_missed_is_found_on_loading():
     assert pool.blocks[0].isfinite().all() and pool.roles[0][3, 3] == 0
 
 
+def test_voxels_that_were_never_measured_have_no_noise():
+    values = numbered(20, 20)
+    levels = {"levels": lambda values, region, shape: np.full((1, 1), 3.0)}
+    settings = {"patch": (8, 8), "settings": TrainingSettings(), "device": "cpu"}
+    whole = load([volume(values)], Normalisation(0.0, 2.0), **settings, **levels)
+    assert (whole.levels[0] == 1.5).all() and whole.levels[0].untyped_storage().nbytes() == 2
+    values[3:9, :5] = 0
+    holed = load([volume(values, no_data=0.0)], Normalisation(0.0, 2.0), **settings, **levels)
+    assert torch.equal(holed.levels[0], torch.where(holed.roles[0] > 0, 1.5, 0.0).half())
+
+
 # --- roles
 
 
@@ -172,6 +198,23 @@ def test_training_patches_are_looked_for_where_there_is_data():
     values[:, :48] = 0
     batch = draw(pool_of(volume(values, no_data=0.0), patch=(8, 8)), range(50), role=TRAIN, seed=0)
     assert (batch.allowed.float().mean((1, 2)) >= 0.5).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("role", [TRAIN, HELD_OUT])
+def test_every_patch_holds_some_of_a_small_field_in_a_large_frame(role):
+    """Fewer than one random patch in twenty would, and none of it half."""
+    values = np.zeros((6, 120, 128))
+    values[2:4, 100:106, 118:] = numbered(2, 6, 10)
+    values[:, 20:24, 126:] = 7000
+    pool = pool_of(volume(values, no_data=0.0), volume(np.zeros((6, 40, 40)), no_data=0.0), patch=(2, 8, 8))
+    batch = draw(pool, range(100), role=role, seed=0)
+    assert batch.allowed.flatten(1).any(1).all()
+    usable = set(
+        torch.cat([block[roles == role] for block, roles in zip(pool.blocks, pool.roles, strict=True)]).tolist()
+    )
+    assert set(batch.image[batch.allowed].tolist()) == usable
+    again = draw(pool, range(50, 100), role=role, seed=0)
+    assert torch.equal(again.image, batch.image[50:])
 
 
 def test_held_out_patches_are_looked_for_where_there_is_data():
@@ -245,6 +288,11 @@ def test_a_turned_patch_is_a_patch_of_the_image_and_its_roles_turn_with_it():
         rows, columns = np.unravel_index(image.astype(int) - 1, values.shape)
         assert np.ptp(rows) == np.ptp(columns) == 4 and len(np.unique(image)) == 25
         assert (allowed == np.vectorize(lambda value: role_of[value] == TRAIN)(image)).all()
+
+
+def test_patches_to_be_judged_by_may_stay_as_they_are():
+    pool = pool_of(volume(numbered(20, 21)), patch=(5, 5), held_out=0.3)
+    assert orientations(draw(pool, range(60), role=TRAIN, seed=0, turned=False)) == {(1, 1, False)}
 
 
 def test_patches_that_are_not_square_are_never_swapped():

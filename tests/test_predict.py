@@ -13,7 +13,7 @@ from meeum.checkpoint import Model
 from meeum.errors import UsageError
 from meeum.networks import Shape, build
 from meeum.patches import Normalisation
-from meeum.predict import BYTES, fill, plan_tiles, predict
+from meeum.predict import fill, plan_tiles, predict
 from meeum.settings import Settings
 from meeum.volume import Volume
 
@@ -114,7 +114,7 @@ def test_too_little_memory_is_refused_with_how_much_more_would_do(shape, stride,
 
 # --- tiled equals whole
 
-PER_GB = 2**30 / (BYTES[False] * 3)  # voxels of a tile for a network of width 3
+PER_GB = 2**30 / build("unet", Shape(3, ((2, 2),), 2), seed=0).voxel_bytes  # voxels of a tile
 IMAGES = [  # shape, halvings, voxels of a tile
     ((61, 67), ((2, 2),), 34 * 40),
     ((97, 101), ((2, 2), (2, 2)), 76 * 80),

@@ -10,7 +10,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from meeum import Volume, api, preparation
+from meeum import Volume, api, preparation, training
 from meeum.errors import UsageError
 from meeum.noise import Noise, measure
 from meeum.objectives import OBJECTIVES, Objective, Subject
@@ -154,6 +154,29 @@ def test_drawn_noise_is_coloured_like_the_measured_one() -> None:
     lag = float((drawn[..., 1:] * drawn[..., :-1]).mean() / (drawn**2).mean())
     assert lag == pytest.approx(np.exp(-1 / 4), abs=0.06)
     assert float(drawn.std()) == pytest.approx(1, abs=0.06)
+
+
+def test_noise_is_drawn_once_for_all_that_is_made_of_a_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its spectrum is brought to the sides of the samples once."""
+    asked: list[tuple[int, ...]] = []
+    plain = Noise.spectrum_on
+    monkeypatch.setattr(Noise, "spectrum_on", lambda noise, shape: (asked.append(shape), plain(noise, shape))[1])
+    settings = override(Settings(), [*WORDS, "training.objective=recorrupted"])
+    running = preparation.prepare([Volume(white(np.random.default_rng(0), scene()), "YX")], settings, noise=flat())
+    asked.clear()
+    running.subject.drawn.clear()
+    next(running.run())
+    training.validate(running.state.average, running.pool, running.error, running.settings.training)
+    assert asked == [(64, 64)] and len(running.subject.drawn) == 1
+    other = replace(running.subject, noise=flat(std=3.0))
+    assert other.drawn == {}
+
+
+def test_many_samples_are_those_drawn_one_by_one() -> None:
+    noise = flat(spectrum=np.linspace(2, 0.1, 16 * 9).reshape(16, 9))
+    many, rng = noise.samples(3, (20, 24), np.random.default_rng(1)), np.random.default_rng(1)
+    assert many.dtype == np.float32
+    np.testing.assert_array_equal(many, [noise.sample((20, 24), rng) for _ in range(3)])
 
 
 def test_needs_a_measurement() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from meeum import Volume, phantom, preparation
 from meeum.noise import Noise, measure
@@ -148,9 +149,42 @@ def test_small_images_are_flipped_and_others_passed_twice() -> None:
         assert (settings.prediction.flips, settings.prediction.displaced) == expected
 
 
+@pytest.mark.parametrize(("shape", "window"), [((3, 64, 64), (3, 5, 5)), ((4, 64), (3, 5)), ((24, 64, 64), (5, 5, 5))])
+def test_voxels_far_off_are_hidden_in_windows_that_fit(shape: tuple[int, ...], window: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    struck = np.where(rng.random(shape) < 0.05, 10 * rng.choice([-1, 1], shape), rng.normal(0, 0.1, shape))
+    volume = Volume(struck.astype(np.float32), "ZYX"[-len(shape) :])
+    noise = known(tails=9.0, rest_std=0.1, spectrum=np.ones((8, 5)), sides=(8, 8))
+    if len(shape) == 3:
+        noise = replace(noise, spectrum=np.ones((2, 8, 5)), sides=(2, 8, 8))
+    settings = assumed(shape).changed("training", steps=1).changed("network", width=2)
+    running = preparation.prepare([volume], settings, noise=noise)
+    assert running.settings.masking.mask_size == window
+    assert np.isfinite(next(running.run()).loss)
+
+
 def test_what_was_asked_for_is_not_changed() -> None:
     asked = assumed((64, 64)).changed("training", objective="masked")
     assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")
+
+
+def streaks(axis: int) -> Noise:
+    """Noise that is correlated along one axis of a plane only."""
+    values = scipy.ndimage.gaussian_filter1d(
+        np.random.default_rng(0).normal(size=(128, 128)), 2, axis=axis, mode="wrap"
+    )
+    return measure(Volume(values.astype(np.float32), "YX"))
+
+
+@pytest.mark.parametrize("objective", ["recorrupted", "sure"])
+def test_patches_are_turned_as_the_noise_may_be_when_an_objective_was_chosen_too(objective: str) -> None:
+    asked = assumed((64, 64)).changed("training", objective=objective)
+    assert route(asked, known(), Normalisation(0.0, 1.0)) == (asked, "")
+    routed, reason = route(asked, streaks(1), Normalisation(0.0, 1.0))
+    assert routed == asked.changed("training", swap=False) and reason == ""
+    oblique = known(spectrum=np.where(np.eye(8, 5) > 0, 8.0, 0.1))
+    turned = route(asked, oblique, Normalisation(0.0, 1.0))[0]
+    assert turned == asked.changed("training", turn="Z", swap=turned.training.swap)
 
 
 def test_measured_once_and_kept_with_the_model() -> None:

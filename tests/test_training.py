@@ -8,12 +8,13 @@ from itertools import repeat
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
-from meeum import checkpoint, pace, predict, preparation, session, training
+from meeum import checkpoint, folder, pace, predict, preparation, results, session, training
 from meeum.errors import MeeumError, UsageError
 from meeum.objectives import Subject, masked
 from meeum.optimiser import DECAY
-from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation
+from meeum.patches import HELD_OUT, TRAIN, Batch, Normalisation, draw
 from meeum.settings import Settings
 from meeum.volume import Volume
 
@@ -93,6 +94,26 @@ def test_resuming_in_3d_is_exact_too(tmp_path):
     trained(going)
     assert checkpoint.weights_equal(going.snapshot(), whole.snapshot())
     assert whole.snapshot().step == 4
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (noisy((40, 40)), "of shape 48x40, but shape 40x40 given"),
+        (noisy((48, 96)), "of shape 48x40, but shape 48x96 given"),
+        (noisy(seed=1), "resuming goes on with the images that training began with, whose values have mean"),
+    ],
+)
+def test_only_the_image_it_began_with_is_trained_on(tmp_path, other, words):
+    going = prepared()
+    trained(going, 2)
+    saved = checkpoint.load(checkpoint.save(going.snapshot(), tmp_path / "m.safetensors"))
+    with pytest.raises(UsageError, match=words):
+        session.resume([other], saved)
+    with pytest.raises(UsageError, match="but shape 48x40 and 48x40 given"):
+        session.resume([noisy(), noisy(seed=1)], saved)
+    assert session.resume([noisy()], saved).state.step == 2
+    assert session.resume([other], replace(saved, images=())).state.step == 2  # of before shapes were kept
 
 
 def test_a_snapshot_stays_what_it_was_while_training_goes_on():
@@ -263,7 +284,9 @@ def test_validation_is_the_same_whenever_asked():
 
 def test_validation_asks_about_sixteen_patches_of_held_out_voxels_only():
     shown, value, pool = asked_by_validation(0.1, 5)
-    assert [len(batch.image) for batch, _ in shown] == [5, 5, 5, 1] and value == 2.5
+    assert [len(batch.image) for batch, _ in shown] == [5, 5, 5, 1]
+    judged = [int(batch.allowed.sum()) for batch, _ in shown]
+    assert value == pytest.approx(np.average([1, 2, 3, 4], weights=judged)) and value < 2.4
     assert len({draw for _, draw in shown}) == 4
     held_out = set(pool.blocks[0][pool.roles[0] == HELD_OUT].tolist())
     for batch, _ in shown:
@@ -398,6 +421,19 @@ def test_the_estimated_error_is_the_true_one(share):
     assert found == pytest.approx(share**2, abs=0.08)
 
 
+@pytest.mark.parametrize("objective", ["recorrupted", "masked"])
+def test_the_estimated_error_is_the_true_one_in_streaks_too(objective):
+    """A mean over neighbours along the streaks takes hardly any of them away."""
+    values = gaussian_filter1d(np.random.default_rng(0).normal(0, 1, (256, 256)), 2, axis=1, mode="wrap")
+    settings = chosen(objective=objective, patience=0.5, batch=16, patch=(32,), held_out=0.4)
+    going = preparation.prepare([Volume((values / values.std()).astype(np.float32), "YX")], settings)
+    smooth_rows = lambda image: torch.nn.functional.avg_pool2d(image, (1, 5), 1, (0, 2))  # noqa: E731
+    batch = draw(replace(going.pool, turn=()), range(16), role=HELD_OUT, seed=0)
+    true = float((smooth_rows(batch.image[:, None])[:, 0][batch.allowed] ** 2).mean() / (batch.level**2).mean())
+    found = training.validate(smooth_rows, going.pool, going.error, going.settings.training)
+    assert found == pytest.approx(true, abs=0.15)
+
+
 def test_a_masked_objective_has_no_estimate_unless_patience_asks_for_it():
     assert prepared().error is None and prepared(patience=0.5).error is not None
     assert math.isnan(trained(prepared())[-1].error_left)
@@ -459,6 +495,17 @@ def test_resumed_equals_uninterrupted_with_patience_too(tmp_path, monkeypatch):
     assert going.state.step == whole.state.step == 5
     assert checkpoint.weights_equal(going.snapshot(), whole.snapshot())
     assert all(torch.equal(v, whole.state.average.state_dict()[k]) for k, v in going.state.average.state_dict().items())
+
+
+def test_a_model_that_patience_finished_is_not_trained_on(tmp_path, monkeypatch):
+    going = patient(monkeypatch, [0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2], patience=0.25)
+    trained(going)
+    running = checkpoint.load(checkpoint.save(going.snapshot(), tmp_path / "running.safetensors"))
+    done = results.finish(tmp_path, going)
+    again = session.resume([noisy()], checkpoint.load(tmp_path / folder.MODEL_FILE))
+    assert not running.is_finished and done.is_finished and done.step == 5
+    assert trained(again) == []
+    assert checkpoint.weights_equal(again.snapshot(), done)
 
 
 def test_patience_is_refused_where_the_error_cannot_be_estimated():

@@ -5,7 +5,8 @@ A network trained with noise of power M answers noise of power N, where it knows
 predicts much of the detail, and where it predicts most its answer tells how much of the rest is noise. So a first
 training is asked every so often, frequency by frequency, and goes on with the noise that its answer bears out. Where
 values were cut off, no level is right, since noise has lost one side there, and the longer a network is trained the
-more it makes of that: a first training tells after how many steps it turns, and the one that counts takes no more.
+more it makes of that: a first training tells after how many steps it turns. It goes on where it does not; where it
+does, the one that counts takes no more steps, or, if there is no time for one anew, the first ends.
 """
 
 from __future__ import annotations
@@ -94,9 +95,9 @@ def turned(
 ) -> Iterator[int | None]:
     """Steps of a training from `state` on after which noise is answered the wrong way round where it was clipped.
 
-    None at every look before; for good if `TRIED` steps, or all that are planned, are not enough for that.
+    None at every look before; for good if `TRIED` steps, or all that are planned but one, are not enough for that.
     """
-    steps = min(training.settled(settings.steps, "steps"), TRIED)
+    steps = min(training.settled(settings.steps, "steps") - 1, TRIED)
     while state.step + LOOK <= steps:
         _train(state, pool, objective, settings, LOOK)
         if _beside_the_clip(partial(ask, state.average), pool, settings.seed) < 0:

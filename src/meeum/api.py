@@ -104,7 +104,7 @@ def denoise(noisy: Image, model: Model) -> Volume:
 
 def denoising(noisy: Volume, model: Model) -> tuple[Volume, Iterator[float]]:
     """A volume that is still empty, and the iterator that fills it, yielding the share done after each tile."""
-    refuse_other_axes(noisy, model)
+    refuse_other_kind(noisy, model)
     result = _room(noisy.shape)
     return noisy.with_data(result), predict.fill(result, noisy, model, device=session.device(model.settings))
 
@@ -149,19 +149,25 @@ def image(given: Image) -> Volume:
 
 def denoiser(noisy: Volume, model: Model) -> Denoiser:
     """The model as a function of arrays, (Y, X) or (Z, Y, X) in data units; `noisy` says which of the two."""
-    refuse_other_axes(noisy, model)
+    refuse_other_kind(noisy, model)
 
     def ask(values: Array) -> Array:
-        return denoise(Volume(values, noisy.spatial_axes), model).read()
+        return denoise(Volume(values, noisy.spatial_axes, quantity=noisy.quantity), model).read()
 
     return ask
 
 
-def refuse_other_axes(noisy: Volume, model: Model) -> None:
-    """A model for planes does not take volumes, nor the other way round."""
+def refuse_other_kind(noisy: Volume, model: Model) -> None:
+    """A model for planes does not take volumes, nor one for refractive index intensities, nor the other way round."""
     if noisy.spatial_axes != model.axes:
         hint = "; `--projection max` makes YX of ZYX" if (noisy.spatial_axes, model.axes) == ("ZYX", "YX") else ""
         raise UsageError(f"{noisy.name}: axes {noisy.spatial_axes}, but the model was trained on {model.axes}{hint}")
+    if model.quantity not in ("", noisy.quantity):
+        raise UsageError(
+            f"{noisy.name}: values are {noisy.quantity}, but the model was trained on {model.quantity}; train one for "
+            "such images, or, if the file only does not say what it holds, read it in Python and use "
+            f"dataclasses.replace(volume, quantity={model.quantity!r})"
+        )
 
 
 def _room(shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

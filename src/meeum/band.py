@@ -21,7 +21,7 @@ Array = NDArray[Any]
 Ints = tuple[int, ...]
 
 EMPTY = 0.1  # of the noise's mean power: a frequency that holds less was not passed by the instrument
-BYTES = 20  # per voxel that is changed at a time
+BYTES = 29  # per voxel that is changed at a time
 BLOCK = 64  # voxels a side, at most
 
 

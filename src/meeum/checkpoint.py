@@ -41,6 +41,13 @@ class Model:
     reason: str = ""  # why this objective, in one sentence
     mixing: float = 0.0  # share of the noisy image in the estimate
     far: float | None = None  # network units from the estimate beyond which a voxel has no share in it
+    images: tuple[tuple[int, ...], ...] = ()  # shapes of those it was trained on; empty in models of before
+    quantity: str = ""  # of their values; empty in models of before
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its training is over: what only that needs is kept until then, and no longer."""
+        return self.step > 0 and not self.state
 
     @property
     def stride(self) -> tuple[int, ...]:
@@ -49,6 +56,10 @@ class Model:
     @property
     def reach(self) -> tuple[int, ...]:
         return tuple(self.network.reach)  # type: ignore[arg-type]
+
+    @property
+    def voxel_bytes(self) -> int:
+        return int(self.network.voxel_bytes)  # type: ignore[arg-type]
 
 
 def save(model: Model, path: Path) -> Path:
@@ -67,6 +78,8 @@ def save(model: Model, path: Path) -> Path:
         "reason": model.reason,
         "mixing": model.mixing,
         "far": model.far,
+        "images": model.images,
+        "quantity": model.quantity,
     }
     if model.noise:
         plain["noise"] = model.noise.as_dict()
@@ -129,6 +142,8 @@ def _assemble(plain: dict[str, Any], tensors: dict[str, Tensor], where: str) -> 
         reason=plain.get("reason", ""),
         mixing=plain.get("mixing", 0.0),
         far=plain.get("far"),
+        images=tuple(tuple(shape) for shape in plain.get("images", ())),
+        quantity=plain.get("quantity", ""),
     )
 
 

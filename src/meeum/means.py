@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 TRUNCATED = 4  # sigmas at which the Gaussian ends
 SLAB = 2**24  # voxels changed at a time
-BYTES = 14  # per voxel of a slab and of what the Gaussian reaches on both sides
+BYTES = 21  # per voxel of a slab and of what the Gaussian reaches on both sides
 
 
 def obstacle(noisy: Volume, sigma: float, *, memory_gb: float) -> str:

@@ -18,6 +18,9 @@ from torch.nn import functional
 Ints = tuple[int, ...]
 
 FULL = 16  # channels at full size of the network behind a pixel-unshuffle
+BYTES = {False: 31, True: 38}  # per voxel and channel at full size at the peak of a prediction, without and with a skip
+BYTES_BEHIND = 24  # the same of the network behind a pixel-unshuffle
+LEAST = 8  # channels for which a convolution takes room
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class BlurDown(nn.Module):
 class UNet(nn.Module):
     """U-Net (Ronneberger 2015) with blurred down- and linear up-sampling and, by default, no top skip (Höck 2022).
 
-    Takes and gives (B, 1, *S), each side a multiple of `stride`; `reach` is how far, per axis, an output looks.
+    Takes and gives (B, 1, *S), each side a multiple of `stride`; `reach` is how far, per axis, an output looks;
+    `voxel_bytes` of memory a prediction takes.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -104,6 +108,7 @@ class UNet(nn.Module):
         self.leave = convolution(widths[0], 1, 1)
         self.stride = tuple(math.prod(f[axis] for f in shape.halvings) for axis in range(shape.axes))
         self.reach = tuple(_reach([f[axis] for f in shape.halvings]) for axis in range(shape.axes))
+        self.voxel_bytes = BYTES[shape.top_skip] * max(LEAST, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []
@@ -146,6 +151,7 @@ class Shuffle(nn.Module):
         self.last = _convolution(convolution, FULL, 1, 3)
         self.stride = tuple(math.prod(f[axis] for f in shape.halvings) for axis in range(shape.axes))
         self.reach = tuple(self._reach(axis) for axis in range(shape.axes))
+        self.voxel_bytes = BYTES_BEHIND * max(FULL, shape.width // math.prod(self.first))
 
     def forward(self, image: Tensor) -> Tensor:
         x, skips = self.enter(unshuffle(image, self.first)), []

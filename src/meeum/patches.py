@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -16,15 +17,14 @@ from meeum.settings import TrainingSettings
 from meeum.volume import Array, Region, Volume
 
 Ints = tuple[int, ...]
+Levels = Callable[[Array, Region, Ints], Array]
 
 # What a voxel of a block may be used for; anything else was never measured and only fills the frame.
 TRAIN, HELD_OUT = 1, 2
 SAMPLE = 2_000_000  # voxels from which offset and scale are measured
 PLANES = 8  # least number of planes, and most frames, they are taken from: a single plane may hold no cell at all
+TRIES = 20  # to find a patch of which enough may be used
 BLOCK = 128  # least side, in patches' direction, of the blocks that stand for an image too large for memory
-
-
-Levels = Callable[[Array, Region, Ints], Array]
 
 
 def _unknown(values: Array, region: Region, shape: Ints) -> Array:
@@ -52,10 +52,16 @@ class Pool:
 
     blocks: tuple[Tensor, ...]  # each (*S) float32
     roles: tuple[Tensor, ...]  # each (*S) uint8: TRAIN, HELD_OUT or 0
-    levels: tuple[Tensor, ...]  # each (*S) standard deviation of the noise in network units, 0 if not measured
+    levels: tuple[Tensor, ...]  # each (*S) standard deviation of the noise in network units, 0 where there is none
     turn: tuple[int, ...]  # axes along which patches may be flipped
     swap: bool  # whether the last two may be swapped, too
     patch: Ints
+
+    @cached_property
+    def usable(self) -> dict[int, tuple[Array, ...]]:
+        """How many voxels of each plane of each block have a role."""
+        in_planes = {role: [(part == role).flatten(1).sum(1) for part in self.roles] for role in (TRAIN, HELD_OUT)}
+        return {role: tuple(count.cpu().numpy() for count in counts) for role, counts in in_planes.items()}
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,17 @@ def _sample(volume: Volume, most: int) -> Array:
 
 def _measured(frame: Volume, most: int) -> Array:
     count = max(PLANES, most // math.prod(frame.shape[1:]))
-    regions = ((slice(i, i + 1), *(slice(None) for _ in frame.shape[1:])) for i in _spread(frame.shape[0], count))
-    planes = [frame.read(region) for region in regions]
-    values = np.concatenate([plane[frame.valid(plane)] for plane in planes])
+    kept, total, step = list[Array](), 0, 1
+    for index in _spread(frame.shape[0], count):
+        plane = frame.read((slice(index, index + 1), *(slice(None) for _ in frame.shape[1:])))
+        kept.append(plane[frame.valid(plane)][::step].copy())  # a view would keep all of the plane
+        total += len(kept[-1])
+        while total > 2 * most + count:
+            kept, step = [values[::2].copy() for values in kept], 2 * step
+            total = sum(map(len, kept))
+    values = np.concatenate(kept)
     refuse_not_finite(values, frame)
-    return values[:: max(1, len(values) // max(1, most))]
+    return values
 
 
 def _spread(size: int, count: int) -> list[int]:
@@ -136,6 +148,7 @@ def load(
         blocks.append(torch.from_numpy(normalisation.apply(values, valid)).to(device))
         roles.append(torch.from_numpy(_roles(valid, settings.held_out)).to(device))
         level = levels(np.where(valid, values, normalisation.offset), region, frame.shape) / normalisation.scale
+        level = level if valid.all() else np.where(valid, level, 0)
         strengths.append(torch.from_numpy(level.astype(np.float16)).to(device).expand(values.shape))
     axes = tuple(frames[0].axes.index(letter) for letter in settings.turn if letter in frames[0].axes)
     return Pool(tuple(blocks), tuple(roles), tuple(strengths), axes, settings.swap, patch)
@@ -180,28 +193,48 @@ def judged(pool: Pool) -> int:
     return HELD_OUT if any(bool((part == HELD_OUT).any()) for part in pool.roles) else TRAIN
 
 
-def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int) -> Batch:
+def draw(pool: Pool, indices: Sequence[int], *, role: int, seed: int, turned: bool = True) -> Batch:
     """The patches numbered `indices`: which they are depends on number and seed only, not on the batch."""
-    pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role) for index in indices]
+    pieces = [_piece(pool, np.random.default_rng([seed, role, index]), role, turned) for index in indices]
     image, allowed, level = (torch.stack(parts) for parts in zip(*pieces, strict=True))
     return Batch(image, allowed, level.float())
 
 
-def _piece(pool: Pool, rng: np.random.Generator, role: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One patch, redrawn (up to 20 times) while fewer than half of its voxels may be trained on, or none judged."""
-    sizes = np.array([block.numel() for block in pool.blocks], dtype=float)
-    for _ in range(20):
+def _piece(pool: Pool, rng: np.random.Generator, role: int, turned: bool) -> list[Tensor]:
+    which, region = _found(pool, rng, role)
+    parts = [pool.blocks[which][region], pool.roles[which][region] == role, pool.levels[which][region]]
+    if turned:
+        flips = [axis for axis in pool.turn if rng.random() < 0.5]
+        parts = [part.flip(flips) for part in parts]
+    if turned and _may_swap(pool) and rng.random() < 0.5:
+        parts = [part.transpose(-1, -2) for part in parts]
+    return parts
+
+
+def _found(pool: Pool, rng: np.random.Generator, role: int) -> tuple[int, Region]:
+    """Block and place of a patch half of which may be trained on, or any of it judged; else around one such voxel."""
+    sizes = np.array([block.numel() for block in pool.blocks])
+    for _ in range(TRIES):
         which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
         region = _place(pool.blocks[which].shape, pool.patch, rng, at_end=role == HELD_OUT)
         allowed = pool.roles[which][region] == role
         if bool(allowed.any()) if role == HELD_OUT else float(allowed.float().mean()) >= 0.5:
-            break
-    flips = [axis for axis in pool.turn if rng.random() < 0.5]
-    parts = [part.flip(flips) for part in (pool.blocks[which][region], allowed, pool.levels[which][region])]
-    if _may_swap(pool) and rng.random() < 0.5:
-        parts = [part.transpose(-1, -2) for part in parts]
-    image, allowed, level = parts
-    return image, allowed, level
+            return which, region
+    counts = np.array([count.sum() for count in pool.usable[role]])
+    if counts.any():
+        which = int(rng.choice(len(counts), p=counts / counts.sum()))
+        region = _around(pool.roles[which], role, pool.usable[role][which], pool.patch, rng)
+    return which, region
+
+
+def _around(roles: Tensor, role: int, counts: Array, patch: Ints, rng: np.random.Generator) -> Region:
+    """A random place for a patch around a random voxel of a role; each plane of the block has `counts` of them."""
+    plane = int(rng.choice(len(counts), p=counts / counts.sum()))
+    places = (roles[plane] == role).nonzero()
+    voxel = (plane, *places[int(rng.integers(len(places)))].tolist())
+    sides = zip(voxel, patch, roles.shape, strict=True)
+    corner = [int(rng.integers(max(0, v - p + 1), min(v, n - p) + 1)) for v, p, n in sides]
+    return tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))
 
 
 def _may_swap(pool: Pool) -> bool:

@@ -19,8 +19,6 @@ from meeum.volume import Array, Region, Volume
 
 Ints = tuple[int, ...]
 
-BYTES = {False: 26, True: 36}  # per voxel and channel of the finest level at the peak, without and with a skip there
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -96,8 +94,7 @@ def _tile(start: Ints, core: Ints, halo: Ints, whole: Ints, shape: Ints) -> Tile
 
 def tiles(shape: Ints, model: Model) -> tuple[Tile, ...]:
     """The tiles in which a model denoises a frame of `shape`, within its settings' memory budget."""
-    each = BYTES[model.shape.top_skip] * model.shape.width
-    room = int(model.settings.prediction.memory_gb * 2**30 / each)
+    room = int(model.settings.prediction.memory_gb * 2**30 / model.voxel_bytes)
     farther = views.extra_reach(model, shape)
     reach = tuple(r + f for r, f in zip(model.reach, farther, strict=True))
     return plan_tiles(shape, model.stride, reach, most_voxels=room)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from meeum import answers
+from meeum import answers, training
 from meeum.checkpoint import Model
 from meeum.noise import Noise
 from meeum.noise import measure as measure_noise
@@ -13,7 +13,7 @@ from meeum.noise.measure import ROUGH, is_uncertain
 from meeum.objectives import NEEDS_NOISE, OBJECTIVES, Answer, Objective, answer
 from meeum.patches import measure
 from meeum.routing import fine
-from meeum.session import Session, assemble, refuse, subject
+from meeum.session import Session, assemble, device, refuse
 from meeum.settings import Settings
 from meeum.volume import Volume
 
@@ -56,7 +56,7 @@ def preparing(volumes: Sequence[Volume], settings: Settings, *, noise: Noise | N
             noise, begun = now.noise, now.begun
     ready = assemble(volumes, settings, noise, begun=begun)
     if not settings.training.steps and _is_clipped(ready):
-        yield from _ended_in_time(volumes, settings, ready)
+        yield from _ended_in_time(ready)
     else:
         yield Prepared(noise, session=ready)
 
@@ -87,7 +87,7 @@ def borne_out(volumes: Sequence[Volume], settings: Settings, noise: Noise) -> It
         return
 
     def asked(found: Noise) -> tuple[Objective, Answer]:
-        about = subject(volumes, replace(first.model, noise=found))
+        about = replace(first.subject, noise=found)
         return OBJECTIVES["recorrupted"](first.settings, about), answer(first.settings, about)
 
     yield Prepared(noise, BETTER, 0, steps)
@@ -102,14 +102,28 @@ def _is_clipped(ready: Session) -> bool:
     return noise is not None and noise.clip is not None and ready.settings.training.objective == "recorrupted"
 
 
-def _ended_in_time(volumes: Sequence[Volume], settings: Settings, first: Session) -> Iterator[Prepared]:
+def _ended_in_time(first: Session) -> Iterator[Prepared]:
     """With no more steps than a first training tells, before noise is answered the wrong way round."""
     noise, planned = first.model.noise, first.settings.training
-    ask = answer(first.settings, subject(volumes, first.model))
+    ask = answer(first.settings, first.subject)
     steps, most = min(planned.steps or 0, answers.TRIED), None
     yield Prepared(noise, ENDING, 0, steps)
     for turned in answers.turned(first.state, first.pool, planned, first.objective, ask):
         yield Prepared(noise, ENDING, first.state.step, steps)
         most = turned
-    again = assemble(volumes, settings.changed("training", steps=most or planned.steps), noise)
-    yield Prepared(noise, session=replace(again, most_steps=most))
+    yield Prepared(noise, session=_no_longer_than(first, most))
+
+
+def _no_longer_than(first: Session, most: int | None) -> Session:
+    """A training anew of `most` steps where there is time for it; else the first goes on, and ends soon after them."""
+    planned = first.settings.training.steps or 0
+    if most is None:
+        return first
+    if 2 * most <= planned:
+        state = training.start(first.model, device(first.settings))
+        return replace(first, model=_of_steps(first.model, most), state=state, most_steps=most)
+    return replace(first, model=_of_steps(first.model, min(planned, most + answers.LOOK)), most_steps=most)
+
+
+def _of_steps(model: Model, steps: int) -> Model:
+    return replace(model, settings=model.settings.changed("training", steps=steps))

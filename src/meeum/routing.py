@@ -10,6 +10,9 @@ from meeum.noise.noise import FEW
 from meeum.patches import Normalisation
 from meeum.settings import NetworkSettings, Settings
 
+Ints = tuple[int, ...]
+
+DRAWING = ("recorrupted", "sure")  # objectives that draw noise like the measured one
 WIDE = 8  # voxels along y and x that pairs of neighbours need
 UNKNOWN = 0.3  # relative error of the level above which training with it does more harm than good
 NEAR = 3  # lags, voxels, at which directions are looked for
@@ -27,10 +30,11 @@ def route(
 ) -> tuple[Settings, str]:
     """Replace `objective = auto` by what suits the noise, with the network and the turns that go with it.
 
-    `voxels` are those of the image: small ones are denoised as a mean over flips, others over two passes.
+    Where an objective was chosen that draws noise, no more than the turns that suit it. `voxels` are those of the
+    image: small ones are denoised as a mean over flips, others over two passes.
     """
     if settings.training.objective != "auto" or noise is None:
-        return settings, ""
+        return _chosen(settings, noise), ""
     small = voxels < FLIPPED
     if noise.is_impulsive and noise.is_white:
         return _impulsive(settings, noise, small), (
@@ -55,17 +59,27 @@ def route(
     return settings, _sentence(noise, directions)
 
 
+def _chosen(settings: Settings, noise: Noise | None) -> Settings:
+    """What somebody chose; where noise is drawn, with the turns that suit it."""
+    return _turned(settings, noise) if noise and settings.training.objective in DRAWING else settings
+
+
 def _thinned(settings: Settings, noise: Noise, small: bool) -> Settings:
     return _with_means(_passes(settings.changed("training", objective="thinning"), small), noise)
 
 
 def _recorrupted(settings: Settings, noise: Noise, directions: str, small: bool) -> Settings:
-    turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
-    swap = settings.training.swap and not anisotropic(noise)
-    settings = settings.changed("training", objective="recorrupted", turn=turn, swap=swap)
+    settings = _turned(settings.changed("training", objective="recorrupted"), noise)
     if settings.training.batch is None:
         settings = settings.changed("training", batch=BATCH[len(noise.sides)])
     return _with_means(_passes(settings, small and not directions), noise)
+
+
+def _turned(settings: Settings, noise: Noise) -> Settings:
+    """Patches are turned only where the noise stays what it is, since what is drawn for them is not turned."""
+    directions = directed(noise)
+    turn = "".join(axis for axis in settings.training.turn if axis not in directions) or "none"
+    return settings.changed("training", turn=turn, swap=settings.training.swap and not anisotropic(noise))
 
 
 def _with_means(settings: Settings, noise: Noise) -> Settings:
@@ -123,6 +137,17 @@ def _impulsive(settings: Settings, noise: Noise, small: bool) -> Settings:
     if settings.prediction.mixing is None:  # voxels that are not far off are mostly right as they are
         settings = settings.changed("prediction", mixing=True)
     return _passes(settings, small)
+
+
+def fitting(settings: Settings, frame: Ints) -> Settings:
+    """A window chosen here, narrower along axes on which the frame or the patch is shorter."""
+    patch, sizes = settings.training.patch, settings.masking.mask_size
+    if not patch or not sizes:
+        return settings
+    sizes = sizes * len(frame) if len(sizes) == 1 else sizes
+    sides = zip(sizes, frame, patch, strict=True)
+    window = tuple(min(size, n if n % 2 else n - 1, 2 * side - 1) for size, n, side in sides)
+    return settings.changed("masking", mask_size=window)
 
 
 def _sentence(noise: Noise, directions: str) -> str:

@@ -102,7 +102,7 @@ def _notes(job: Job) -> tuple[str, ...]:
 def _check_model(job: Job, model: Model) -> None:
     """A model that cannot denoise the image is found out before the training, not after it."""
     if job.denoise:
-        api.refuse_other_axes(job.volumes[0], model)
+        api.refuse_other_kind(job.volumes[0], model)
         predict.tiles(job.volumes[0].spatial_shape, model)
 
 

@@ -14,18 +14,20 @@ from meeum.errors import UsageError
 from meeum.networks import NETWORKS, Shape, build, halvings, place
 from meeum.noise import Noise
 from meeum.objectives import OBJECTIVES, Objective, Subject, error_left
-from meeum.patches import Normalisation, Pool, draw, judged, load, measure
-from meeum.routing import route
+from meeum.patches import Pool, draw, judged, load, measure
+from meeum.routing import fitting, route
 from meeum.settings import Settings, completed
 from meeum.training import Progress, State
 from meeum.volume import Volume
 
 Ints = tuple[int, ...]
 
+SAME = 1e-5  # of an image's scale: by so much may its mean and scale differ when they are measured again
+
 
 @dataclass(frozen=True)
 class Session:
-    """Images on the device, an objective, a model and the state of its training.
+    """Images on the device, what objectives know of them, an objective, a model and the state of its training.
 
     `error` estimates what it leaves; `most_steps`, where values were cut off, are those after which more do harm.
     """
@@ -33,6 +35,7 @@ class Session:
     model: Model
     state: State
     pool: Pool
+    subject: Subject
     objective: Objective
     error: Objective | None = None
     most_steps: int | None = None
@@ -68,28 +71,38 @@ def assemble(
     normalisation = measure(volumes)
     settings, reason = route(settings, noise, normalisation, voxels=math.prod(volumes[0].shape))
     settings, shape = plan_network(volumes, settings)
-    objective = _objective(volumes, settings, normalisation, noise)
+    settings = fitting(settings, _smallest(volumes)) if reason else settings
+    subject = Subject(volumes[0].name, _smallest(volumes), normalisation, noise)
+    objective = OBJECTIVES[settings.training.objective](settings, subject)
     _refuse_wide_window(settings)
     network = build(settings.network.network, shape, seed=settings.training.seed)
     if begun and (begun.shape, begun.settings.network.network) == (shape, settings.network.network):
         network.load_state_dict(begun.network.state_dict())
-    model = Model(network, settings, shape, normalisation, volumes[0].spatial_axes, noise=noise, reason=reason)
+    model = Model(
+        network,
+        settings,
+        shape,
+        normalisation,
+        volumes[0].spatial_axes,
+        noise=noise,
+        reason=reason,
+        images=tuple(volume.shape for volume in volumes),
+        quantity=volumes[0].quantity,
+    )
     pool, state = _pool(volumes, model), training.start(model, device(settings))
-    error = _error(volumes, model)
+    error = _error(settings, subject)
     settings = pace.plan_steps(state, pool, objective, settings, error=error)
-    return Session(replace(model, settings=settings), state, pool, objective, error)
+    return Session(replace(model, settings=settings), state, pool, subject, objective, error)
 
 
 def resume(volumes: Sequence[Volume], model: Model) -> Session:
     """Go on with the training of a saved model; the result is that of an uninterrupted run."""
     _refuse_mixed(volumes)
-    if volumes[0].spatial_axes != model.axes:
-        raise UsageError(
-            f"{volumes[0].name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}"
-        )
-    objective = _objective(volumes, model.settings, model.normalisation, model.noise)
+    _refuse_others(volumes, model)
+    subject = Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise)
+    objective = OBJECTIVES[model.settings.training.objective](model.settings, subject)
     state, pool = training.start(model, device(model.settings)), _pool(volumes, model)
-    return Session(model, state, pool, objective, _error(volumes, model))
+    return Session(model, state, pool, subject, objective, _error(model.settings, subject))
 
 
 def device(settings: Settings) -> str:
@@ -128,29 +141,18 @@ def _smallest(volumes: Sequence[Volume]) -> Ints:
     return tuple(min(sides) for sides in zip(*(volume.spatial_shape for volume in volumes), strict=True))
 
 
-def _objective(
-    volumes: Sequence[Volume], settings: Settings, normalisation: Normalisation, noise: Noise | None
-) -> Objective:
-    subject = Subject(volumes[0].name, _smallest(volumes), normalisation, noise)
-    return OBJECTIVES[settings.training.objective](settings, subject)
-
-
-def _error(volumes: Sequence[Volume], model: Model) -> Objective | None:
+def _error(settings: Settings, subject: Subject) -> Objective | None:
     """The estimate of the error that is left; none where the noise is not known, or not Gaussian."""
-    if model.noise is None:
+    if subject.noise is None:
         return None
-    if why := model.noise.not_gaussian:
-        if model.settings.training.patience is not None:
+    if why := subject.noise.not_gaussian:
+        if settings.training.patience is not None:
             raise UsageError(
-                f"[training] patience: {volumes[0].name}: the error cannot be estimated ({why}: the noise is "
+                f"[training] patience: {subject.name}: the error cannot be estimated ({why}: the noise is "
                 "not Gaussian); leave patience empty"
             )
         return None
-    return error_left(model.settings, subject(volumes, model))
-
-
-def subject(volumes: Sequence[Volume], model: Model) -> Subject:
-    return Subject(volumes[0].name, _smallest(volumes), model.normalisation, model.noise)
+    return error_left(settings, subject)
 
 
 def _refuse_wide_window(settings: Settings) -> None:
@@ -202,6 +204,28 @@ def _refuse_mixed(volumes: Sequence[Volume]) -> None:
                 f"{other.name} ({other.spatial_axes}, {other.quantity}) and {first.name} ({first.spatial_axes}, "
                 f"{first.quantity}) cannot train one model: axes and quantity must be the same"
             )
+
+
+def _refuse_others(volumes: Sequence[Volume], model: Model) -> None:
+    """A training goes on with the images it began with: the same shapes, and the same mean and scale of values."""
+    name, begun = volumes[0].name, "resuming goes on with the images that training began with"
+    if volumes[0].spatial_axes != model.axes:
+        raise UsageError(f"{name}: axes {volumes[0].spatial_axes}, but the model was trained on {model.axes}")
+    if not model.images:
+        return
+    given = tuple(volume.shape for volume in volumes)
+    if given != model.images:
+        raise UsageError(f"{name}: {begun}, of {_shapes(model.images)}, but {_shapes(given)} given")
+    here, then = measure(volumes), model.normalisation
+    if max(abs(here.offset - then.offset), abs(here.scale - then.scale)) > SAME * then.scale:
+        raise UsageError(
+            f"{name}: {begun}, whose values have mean {then.offset:.7g} and scale {then.scale:.7g}, but here they have "
+            f"{here.offset:.7g} and {here.scale:.7g}"
+        )
+
+
+def _shapes(images: Sequence[Ints]) -> str:
+    return "shape " + " and ".join("x".join(map(str, shape)) for shape in images)
 
 
 def _refuse_unknown(settings: Settings) -> None:

@@ -52,6 +52,7 @@ class State:
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best: Mapping[str, Tensor] = field(default_factory=dict)  # averaged weights of the least estimated error so far
+    finished: bool = False  # of a model whose training is over, be it before the last step
 
 
 def start(model: Model, device: str) -> State:
@@ -62,7 +63,8 @@ def start(model: Model, device: str) -> State:
     if model.state:
         _restore(network, average, optimiser, model.state)
     best = {k.removeprefix("best/"): v for k, v in model.state.items() if k.startswith("best/")}
-    return State(network, average, optimiser, model.step, [dict(row) for row in model.history], best)
+    history = [dict(row) for row in model.history]
+    return State(network, average, optimiser, model.step, history, best, model.is_finished)
 
 
 def snapshot(model: Model, state: State) -> Model:
@@ -98,12 +100,12 @@ def run(
 ) -> Iterator[Progress]:
     """Train from `state.step` up to `settings.steps`, or until `settings.patience` is lost, one record a step.
 
-    `error` estimates the error that is left; stop between any two records.
+    None where the model is finished already. `error` estimates the error that is left; stop between any two records.
     """
     steps = settled(settings.steps, "steps")
     began = time.monotonic()
     before = state.history[-1]["seconds"] if state.history else 0.0
-    while state.step < steps and not _lost_patience(state, settings):
+    while state.step < steps and not state.finished and not _lost_patience(state, settings):
         rate = schedule(state.step, steps) * settings.learning_rate
         loss = take_step(state, pool, objective, settings, rate)
         due = state.step == steps or state.step % max(LEAST_BETWEEN, steps // VALIDATIONS) == 0
@@ -176,17 +178,21 @@ def _average(state: State, width: float) -> None:
 
 
 def validate(network: nn.Module, pool: Pool, objective: Objective, settings: TrainingSettings) -> float:
-    """The objective on held-out voxels, with the same patches and masks whenever it is asked."""
+    """The objective on held-out voxels, with the same patches and masks whenever it is asked.
+
+    A batch counts by its voxels that are judged. Patches are not turned, since noise that is drawn for them is not.
+    """
     role = judged(pool)
-    losses = []
+    losses, counts = [], []
     size = settled(settings.batch, "batch")
     for first in range(0, VALIDATION_PATCHES, size):
         indices = range(first, min(first + size, VALIDATION_PATCHES))
-        batch = draw(pool, indices, role=role, seed=settings.seed)
+        batch = draw(pool, indices, role=role, seed=settings.seed, turned=False)
         generator = torch.Generator(batch.image.device).manual_seed(_mixed(settings.seed, -1 - first))
         with torch.no_grad(), _precision(settings.precision, batch.image.device):
             losses.append(float(objective(network, batch, generator)))
-    return sum(losses) / len(losses)
+        counts.append(float(batch.allowed.sum()))
+    return sum(loss * count for loss, count in zip(losses, counts, strict=True)) / max(1.0, sum(counts))
 
 
 def _mixed(seed: int, step: int) -> int:

@@ -150,9 +150,17 @@ class Noise:
 
     def sample(self, shape: Ints, rng: np.random.Generator) -> NDArray[np.float32]:
         """Gaussian noise (*shape) with this spectrum and variance 1, periodic; multiply by `levels`."""
+        (drawn,) = self.samples(1, shape, rng)
+        return np.asarray(drawn)
+
+    def samples(self, count: int, shape: Ints, rng: np.random.Generator) -> NDArray[np.float32]:
+        """The same so many times (count, *shape)."""
         gain = np.sqrt(self.spectrum_on(shape))
-        white = scipy.fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
-        return np.asarray(scipy.fft.irfftn(white * gain, s=shape, axes=_all(shape)), dtype=np.float32)
+        drawn = np.empty((count, *shape), np.float32)
+        for sample in drawn:
+            white = scipy.fft.rfftn(rng.standard_normal(shape, dtype=np.float32))
+            sample[...] = scipy.fft.irfftn(white * gain, s=shape, axes=_all(shape))
+        return drawn
 
     def spectrum_on(self, shape: Ints) -> Array:
         """The spectrum on another grid (*half of `shape`), by way of the autocorrelation, which is cut or padded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,9 +17,15 @@ Objective = Callable[[Network, Batch, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Subject:
-    """What an objective may know of the image: sides of the smallest frame, affine of its values, its noise."""
+    """What an objective may know of the image: sides of the smallest frame, affine of its values, its noise.
+
+    `drawn` is noise that was drawn beforehand, by sides and seed: all that is made of the same subject shares it.
+    """
 
     name: str
     shape: tuple[int, ...]
     normalisation: Normalisation
     noise: Noise | None = None
+    drawn: dict[tuple[tuple[int, ...], int], Tensor] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )

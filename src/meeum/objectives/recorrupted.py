@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -89,36 +89,33 @@ def _drawing(settings: Settings, subject: Subject, name: str) -> Callable[[Batch
     """Noise for a batch, in network units: from a bank of samples, at random places, times the levels there."""
     if subject.noise is None:
         raise UsageError(f"[training] objective: {name} needs a measurement of the noise; none was made")
-    patch = settings.training.patch
+    patch, seed = settings.training.patch, settings.training.seed
     assert patch is not None  # the session has filled it in
-    bank = _bank(subject, patch, settings.training.seed)
 
     def draw(batch: Batch, generator: torch.Generator) -> Tensor:
-        return bank.draw(batch.image, generator) * batch.level
+        return _pieces(_bank(subject, patch, seed, batch.image.device), batch.image, generator) * batch.level
 
     return draw
 
 
-@dataclass
-class _Bank:
-    samples: Tensor  # (N, *sides) of variance 1
-
-    def draw(self, like: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, *S) noise: each piece from a random sample, place and sign."""
-        self.samples = self.samples.to(like.device)
-        room = [n - s + 1 for n, s in zip(self.samples.shape[1:], like.shape[1:], strict=True)]
-        high = torch.tensor([len(self.samples), *room, 2], device=generator.device)
-        chance = torch.rand((len(like), len(high)), generator=generator, device=generator.device)
-        pieces = []
-        for which, *corner, sign in (chance * high).long().tolist():
-            region = tuple(slice(c, c + s) for c, s in zip(corner, like.shape[1:], strict=True))
-            pieces.append(self.samples[(which, *region)] * (2 * sign - 1))
-        return torch.stack(pieces)
+def _pieces(bank: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, *S) noise: each piece from a random sample, place and sign."""
+    room = [n - s + 1 for n, s in zip(bank.shape[1:], like.shape[1:], strict=True)]
+    high = torch.tensor([len(bank), *room, 2], device=generator.device)
+    chance = torch.rand((len(like), len(high)), generator=generator, device=generator.device)
+    pieces = []
+    for which, *corner, sign in (chance * high).long().tolist():
+        region = tuple(slice(c, c + s) for c, s in zip(corner, like.shape[1:], strict=True))
+        pieces.append(bank[(which, *region)] * (2 * sign - 1))
+    return torch.stack(pieces)
 
 
-def _bank(subject: Subject, patch: tuple[int, ...], seed: int) -> _Bank:
+def _bank(subject: Subject, patch: tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """(N, *sides) samples of variance 1, drawn when they are first needed."""
     assert subject.noise is not None
     sides = tuple(2 * side for side in patch)
-    rng = np.random.default_rng([seed, 1])
-    count = max(4, BANK_BYTES // (4 * int(np.prod(sides))))
-    return _Bank(torch.from_numpy(np.stack([subject.noise.sample(sides, rng) for _ in range(min(count, 64))])))
+    if (sides, seed) not in subject.drawn:
+        count = min(64, max(4, BANK_BYTES // (4 * math.prod(sides))))
+        samples = subject.noise.samples(count, sides, np.random.default_rng([seed, 1]))
+        subject.drawn[sides, seed] = torch.from_numpy(samples).to(device)
+    return subject.drawn[sides, seed].to(device)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meeum import checkpoint, io, predict, preparation, session
+from meeum import checkpoint, io, patches, predict, preparation, session
 from meeum.auditing import Audit, Risk, gather, judge, unbiased_risk
 from meeum.auditing.pair import MOST_VOXELS, Denoiser
 from meeum.checkpoint import Model
@@ -25,6 +25,7 @@ from meeum.training import Progress
 from meeum.volume import Array, LazyArray, Volume, maximum_projection
 
 Image = Volume | LazyArray | str | Path  # arrays are (Y, X), (Z, Y, X) or (T, Z, Y, X)
+FOREIGN = 20.0  # of a model's scale: an image whose mean is farther off holds something else
 IN_MEMORY = 2**30  # results larger than this many bytes lie in a temporary file
 
 
@@ -158,15 +159,20 @@ def denoiser(noisy: Volume, model: Model) -> Denoiser:
 
 
 def refuse_other_kind(noisy: Volume, model: Model) -> None:
-    """A model for planes does not take volumes, nor one for refractive index intensities, nor the other way round."""
+    """A model for planes does not take volumes, nor one for refractive index intensities, nor the other way round.
+
+    A file may not say what it holds: then it is refused if its values are nothing like those of the training.
+    """
     if noisy.spatial_axes != model.axes:
         hint = "; `--projection max` makes YX of ZYX" if (noisy.spatial_axes, model.axes) == ("ZYX", "YX") else ""
         raise UsageError(f"{noisy.name}: axes {noisy.spatial_axes}, but the model was trained on {model.axes}{hint}")
-    if model.quantity not in ("", noisy.quantity):
+    if model.quantity in ("", noisy.quantity):
+        return
+    here, there = patches.measure([noisy]), model.normalisation
+    if abs(here.offset - there.offset) > FOREIGN * there.scale:
         raise UsageError(
-            f"{noisy.name}: values are {noisy.quantity}, but the model was trained on {model.quantity}; train one for "
-            "such images, or, if the file only does not say what it holds, read it in Python and use "
-            f"dataclasses.replace(volume, quantity={model.quantity!r})"
+            f"{noisy.name}: values are {noisy.quantity} around {here.offset:.4g}, but the model was trained on "
+            f"{model.quantity} around {there.offset:.4g}; train one for such images"
         )
 
 

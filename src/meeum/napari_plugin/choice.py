@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from qtpy.compat import isalive
 from qtpy.QtWidgets import QComboBox
 
 from meeum.errors import UsageError
@@ -19,10 +20,8 @@ class LayerChoice:
     def __init__(self, viewer: Any, changed: Callable[[], None], prefer: str = "noisy") -> None:
         self.native = narrow(QComboBox())
         self._viewer, self._prefer, self._changed = viewer, prefer, changed
-        self._closed = False
         for event in ("inserted", "removed", "reordered"):
             getattr(viewer.layers.events, event).connect(self._refresh)
-        self.native.destroyed.connect(lambda *_: self._leave())
         self._list()
         self.native.currentIndexChanged.connect(lambda *_: changed())
 
@@ -42,12 +41,8 @@ class LayerChoice:
         data, attributes, _ = layer.as_layer_data_tuple()
         return recovered(data, attributes)
 
-    def _leave(self) -> None:
-        """The widget is closed; the viewer may tell of its layers still."""
-        self._closed = True
-
     def _refresh(self, event: Any = None) -> None:
-        if self._closed:
+        if not isalive(self.native):  # the widget is closed; the viewer tells of its layers still
             return
         before = self.name
         self._list()

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
+from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QTextOption
 from qtpy.QtWidgets import (
@@ -33,9 +34,9 @@ class Work:
 
     def __init__(self, verb: str, asked: Callable[[], None], heard: Callable[[Told], None]) -> None:
         self.native = QWidget()
-        self.stopping, self.notes_told = False, list[str]()
+        self.halted, self.notes_told = False, list[str]()
         self.worker: Any = None
-        self._heard, self._closed = heard, False
+        self._heard = heard
         self.run, self.stop = QPushButton(verb), QPushButton("Stop")
         self.stop.setToolTip("Ends between two steps; what is trained is kept")
         self.bar, self.state, self.notes = QProgressBar(), panel.words(), panel.words()
@@ -44,7 +45,6 @@ class Work:
         self.run.clicked.connect(lambda *_: asked())
         self.stop.clicked.connect(lambda *_: self.halt())
         self.copy.clicked.connect(lambda *_: QApplication.clipboard().setText(self.command.toPlainText()))
-        self.native.destroyed.connect(lambda *_: self._leave())
         self._show_idle()
 
     def start(self, errand: Callable[[], Iterator[Told]]) -> None:
@@ -53,7 +53,7 @@ class Work:
         def telling() -> Iterator[Told]:
             yield from errand()
 
-        self.stopping, self.notes_told = False, list[str]()
+        self.halted, self.notes_told = False, list[str]()
         self._show_busy()
         self.worker = create_worker(telling, _start_thread=False)
         self.worker.yielded.connect(self._hear)
@@ -62,13 +62,14 @@ class Work:
 
     def halt(self) -> None:
         """Ask the errand to stop; it does so between two steps."""
-        self.stopping = True
+        self.halted = True
         self.stop.setEnabled(False)
         self.say("finishing this step")
 
-    def _leave(self) -> None:
-        """The widget is closed: what runs ends at its next step, unheard."""
-        self.stopping = self._closed = True
+    @property
+    def stopping(self) -> bool:
+        """Whether what runs is to end at its next step: asked to, or unheard, since the widget is closed."""
+        return self.halted or not isalive(self.native)
 
     def show_command(self, text: str) -> None:
         """The command line that does what is set."""
@@ -87,7 +88,7 @@ class Work:
         return self.worker is not None
 
     def _hear(self, told: Told) -> None:
-        if self._closed:
+        if not isalive(self.native):
             return
         if told.stage == "note":
             self.notes_told.append(told.text)
@@ -112,7 +113,7 @@ class Work:
 
     def _show_idle(self) -> None:
         self.worker = None
-        if self._closed:
+        if not isalive(self.native):
             return
         self.run.setEnabled(True)
         self.stop.setEnabled(False)

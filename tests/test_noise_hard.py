@@ -7,6 +7,7 @@ import pytest
 import scipy.ndimage
 
 from meeum import Volume, phantom
+from meeum.errors import MeeumError
 from meeum.noise import Noise, measure
 from meeum.noise.clipping import is_crowded
 from meeum.noise.findings import reliability
@@ -220,3 +221,8 @@ def test_two_recordings_of_films() -> None:
     other += STD * np.random.default_rng(18).standard_normal(other.shape)
     noise = measure(volume(one, "TYX"), repeat=volume(other, "TYX"))
     assert noise.source == REPEATS and noise.std == pytest.approx(STD / np.sqrt(2), rel=0.05)
+
+
+def test_values_too_large_to_compute_with_are_refused() -> None:
+    with pytest.raises(MeeumError, match="too large to compute with; divide"):
+        measure(volume(gaussian(PLANE, np.random.default_rng(19)) * 1e30))

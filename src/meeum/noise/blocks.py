@@ -162,7 +162,9 @@ def _row(values: Array, tilt: Array, window: Array, change: Callable[[Array], Ar
     power = np.abs(scipy.fft.rfftn(level * window)) ** 2
     skew = float(np.sum(level**3 * window**2) / np.sum(level**2 * window**2) ** 1.5)
     cut = float((values <= clip).mean())
-    return smooth(power).astype(np.float32), mean, tails_of(values), skew, clip, cut, crowded
+    with np.errstate(over="ignore"):  # infinite: said by who measures
+        power = smooth(power).astype(np.float32)
+    return power, mean, tails_of(values), skew, clip, cut, crowded
 
 
 def smooth(power: Array) -> Array:

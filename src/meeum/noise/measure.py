@@ -127,6 +127,8 @@ def _beside_impulses(frames: Sequence[Volume], blocks: BlockSpectra, noise: Nois
 
 
 def _refuse_nothing(volume: Volume, repeat: Volume | None, blocks: BlockSpectra) -> None:
+    if not np.isfinite(blocks.power).all():
+        raise MeeumError(f"{volume.name}: its values are too large to compute with; divide by a constant first")
     if len(blocks.means):
         return
     if repeat is not None:

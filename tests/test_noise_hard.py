@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 
 from meeum import Volume, phantom
-from meeum.errors import MeeumError
+from meeum.errors import MeeumError, UsageError
 from meeum.noise import Noise, measure
 from meeum.noise.clipping import is_crowded
 from meeum.noise.findings import reliability
@@ -164,6 +164,21 @@ def test_voxels_far_off_and_the_noise_beside_them(make: Callable[[np.random.Gene
     assert noise.std == pytest.approx(np.sqrt(np.mean((values - true) ** 2)), rel=0.1)
     _, reason = route(assumed(true.shape[-len(axes.strip("T")) :]), noise, normalise([volume(values, axes)]))
     assert "few voxels are far off" in reason
+
+
+def test_voxels_far_off_in_a_padded_field() -> None:
+    rng = np.random.default_rng(20)
+    values = np.where(off_centre(PLANE) < 80, salted(60 + STD * rng.standard_normal(PLANE), rng), 0)
+    noise = measure(volume(values))
+    assert noise.is_impulsive and noise.rest_std == pytest.approx(STD, rel=0.05)
+
+
+def test_what_is_no_repeat_is_refused() -> None:
+    image = volume(gaussian(PLANE, np.random.default_rng(21)))
+    with pytest.raises(UsageError, match="nothing was recorded in it"):
+        measure(image, repeat=volume(np.zeros(PLANE)))
+    with pytest.raises(MeeumError, match="as if both were the same recording"):
+        measure(image, repeat=image)
 
 
 def dots(count: int, width: float, rng: np.random.Generator) -> Array:

@@ -153,7 +153,7 @@ def denoiser(noisy: Volume, model: Model) -> Denoiser:
     refuse_other_kind(noisy, model)
 
     def ask(values: Array) -> Array:
-        return denoise(Volume(values, noisy.spatial_axes, quantity=noisy.quantity), model).read()
+        return denoise(Volume(values, noisy.spatial_axes, quantity=model.quantity), model).read()
 
     return ask
 

@@ -50,7 +50,7 @@ def measure(noisy: Volume | Sequence[Volume], *, repeat: Volume | None = None) -
     frames = [frame for volume in volumes for frame in _frames(volume)]
     looked_at = [difference(*pair, factor=np.sqrt(0.5)) for pair in pairs] or frames
     blocks = block_spectra(looked_at, signal=[one for one, _ in pairs])
-    if len(blocks.means) == 0 and source == TIMES:  # frames that are copies of each other
+    if len(blocks.means) == 0 and repeat is None:  # frames that are copies of each other
         pairs, source, looked_at, blocks = [], "", frames, block_spectra(frames)
     _refuse_nothing(volumes[0], repeat, blocks)
     noise = _beside_padding(looked_at, blocks, source)
@@ -74,13 +74,18 @@ def _measured(blocks: BlockSpectra, source: str) -> Noise:
 def _beside_padding(frames: Sequence[Volume], blocks: BlockSpectra, source: str) -> Noise:
     """From the blocks that no value fills in part, from smaller ones if there are none; from all, it is a guess."""
     if not blocks.crowded.all():
-        return _measured(blocks.only(~blocks.crowded), source)
+        return _measured(_unpadded(blocks), source)
     small = block_spectra(frames, longest=(SIDE,), times=MORE)
     small = small.only(~small.crowded & np.isnan(small.clips))
     if len(small.means) >= ENOUGH:
         return _measured(small, source)
     noise = _measured(blocks, PADDED)
     return replace(noise, uncertainty=max(noise.uncertainty, GUESSED))
+
+
+def _unpadded(blocks: BlockSpectra) -> BlockSpectra:
+    """Those that no value fills in part, if there are any."""
+    return blocks if blocks.crowded.all() else blocks.only(~blocks.crowded)
 
 
 def _beside_clipping(frames: Sequence[Volume], noise: Noise, blocks: BlockSpectra) -> Noise:
@@ -104,7 +109,7 @@ def _beside_impulses(frames: Sequence[Volume], blocks: BlockSpectra, noise: Nois
     As it was where what is left out then is hardly anything, or lies side by side: long tails are also those of
     counting, and of a specimen of fine dots. Where voxels far off make up most of the noise, it is white as they are.
     """
-    beside = block_spectra(frames, change=without_impulses)
+    blocks, beside = _unpadded(blocks), _unpadded(block_spectra(frames, change=without_impulses))
     if len(beside.means) == 0:
         return replace(noise, rest_std=0.0)
     rest, far = _measured(beside, source), blocks.power.mean(axis=0) - beside.power.mean(axis=0)
@@ -112,8 +117,8 @@ def _beside_impulses(frames: Sequence[Volume], blocks: BlockSpectra, noise: Nois
     if variance < FEW_FAR * rest.std**2 or far[cycles(blocks.sides) > FINEST].mean() < SINGLE * variance:
         return noise
     std = float(np.hypot(rest.std, np.sqrt(variance)))
-    even = replace(rest, follows="nothing", place=(), read=0.0, gain=0.0, tails=noise.tails, detail=noise.detail)
-    both = replace(even, std=std, rest_std=rest.std)
+    even = replace(rest, follows="nothing", place=(), read=0.0, gain=0.0, detail=noise.detail)
+    both = replace(even, std=std, rest_std=rest.std, tails=noise.tails)
     if not both.is_lopsided:
         return both
     return replace(
@@ -143,17 +148,22 @@ def _refuse_nothing(volume: Volume, repeat: Volume | None, blocks: BlockSpectra)
 
 
 def _refuse_unlike(volumes: Sequence[Volume], repeat: Volume | None) -> None:
+    """What is no repeat of the one image: another shape, or a file in which nothing was recorded."""
     if repeat is not None and (len(volumes) != 1 or repeat.shape != volumes[0].shape):
         raise UsageError(
             f"{repeat.name}: a repeat must have the shape of the image, {'x'.join(map(str, volumes[0].shape))}, "
             f"but has {'x'.join(map(str, repeat.shape))}"
+        )
+    if repeat is not None and all(map(_is_blank, _frames(repeat))):
+        raise UsageError(
+            f"{repeat.name}: nothing was recorded in it (one value throughout the middle plane of each frame)"
         )
 
 
 def _pairs(volumes: Sequence[Volume], repeat: Volume | None) -> tuple[list[tuple[Volume, Volume]], str]:
     """Frames that show the same field, and what they are; nothing of either if there are none."""
     if repeat is not None:
-        pairs = [(volumes[0].frame(i), repeat.frame(i)) for i in range(repeat.frame_count)]
+        pairs = list(zip(_frames(volumes[0]), _frames(repeat), strict=True))
         return [pair for pair in pairs if not any(map(_is_blank, pair))], REPEATS
     films = [[frame for frame in _frames(v) if not _is_blank(frame)] for v in volumes if v.frame_count > 1]
     pairs = [pair for film in films for pair in pairwise(film)]

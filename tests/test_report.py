@@ -279,7 +279,7 @@ def test_existing_pictures_are_kept(rng, tmp_path):
     assert first.read_bytes() == before
     write_previews(tmp_path, denoised, noisy, overwrite=True)
     assert first.read_bytes() != before
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def report(folder, noisy, denoised, **facts):
@@ -443,7 +443,7 @@ def test_an_existing_report_is_kept(rng, tmp_path):
         report(tmp_path, noisy, denoised, title="Another")
     assert "Another" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Another" in report(tmp_path, noisy, denoised, title="Another", overwrite=True)
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".*"))
 
 
 # The audit

@@ -18,6 +18,7 @@ from command import TINY, Outcome, call
 
 from meeum import answers, api, checkpoint, folder, io, phantom, results, run, terminal
 from meeum.errors import MeeumError, UsageError
+from meeum.io.files import replacing
 from meeum.job import Event, Job
 from meeum.settings import Settings, assumed, override
 from meeum.volume import Volume
@@ -505,11 +506,13 @@ def test_a_report_that_cannot_be_written_is_named_as_it_is_known(
     images: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(target: Path, *_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(target / "report.html.partial"))
+        with replacing(target / "report.html", overwrite=True):
+            raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(results, "report", refuse)
     outcome = call("denoise", images / "A.TCF", "--out", "out", *words("training.steps=2"))
-    assert (outcome.code, outcome.err) == (1, "meeum: out/report.html: Permission denied\n")
+    told = "meeum: out/report.html: could not be written (Permission denied); nothing was left behind\n"
+    assert (outcome.code, outcome.err) == (1, told)
 
 
 def test_full_disk_at_the_results_is_told_and_can_be_gone_on_from(

@@ -23,7 +23,6 @@ from meeum.settings import InputSettings, OutputSettings, Settings
 from meeum.volume import Volume
 
 FROM_MODEL = ("masking", "network", "training")
-KINDS = {"masking": "scheme", "network": "network", "objective": "objective"}  # what a key names
 NOTHING_CHOSEN = (
     "the noise is measured, and the training chosen by it: `meeum noise FILE` tells more, "
     "`meeum config --init run.ini` shows what can be chosen"
@@ -77,7 +76,9 @@ def _refuse_unknown(
         return
     by_word = f"{section}.{key}" in _named(asked.words)
     where = asked.config.name if asked.config and not by_word else "command line"
-    raise UsageError(f"{where} [{section}] {key}: unknown {KINDS[key]} {given!r}; {among(given, known)}")
+    raise UsageError(
+        f"{where} [{section}] {key}: unknown {'scheme' if key == 'masking' else key} {given!r}; {among(given, known)}"
+    )
 
 
 def _named(words: Iterable[str]) -> set[str]:

@@ -37,8 +37,7 @@ def start(job: Job) -> Events:
         yield from _train_and_denoise(job)
     except OSError as error:  # a full disk does not say which file it was
         folder.tidy(job.folder)
-        where = str(error.filename or job.folder).removesuffix(".partial")
-        raise MeeumError(f"{where}: {error.strerror or error}") from error
+        raise MeeumError(f"{error.filename or job.folder}: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
         lacking = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
         if not lacking:

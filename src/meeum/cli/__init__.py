@@ -29,7 +29,7 @@ def main() -> None:
     except MemoryError:
         _complain("not enough memory for this image", 1)
     except OSError as error:
-        where = f"{str(error.filename).removesuffix('.partial')}: " if error.filename else ""
+        where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}", 1)
 
 

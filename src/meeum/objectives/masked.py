@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from meeum.errors import UsageError
+from meeum.errors import UsageError, among
 from meeum.masking import SCHEMES, Masking, mask
 from meeum.objectives.objective import Network, Objective, Subject
 from meeum.patches import Batch
@@ -54,7 +54,7 @@ def _known(name: str) -> str:
     for known in SCHEMES:
         if known.lower() == name.lower():
             return known
-    raise UsageError(f"[masking] masking: unknown scheme {name!r}; known are {', '.join(SCHEMES)}")
+    raise UsageError(f"[masking] masking: unknown scheme {name!r}; {among(name, SCHEMES)}")
 
 
 def _missing(scheme: str, key: str, subject: Subject) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from meeum.auditing.table import SYMBOLS
+from meeum.io.files import replacing
 from meeum.report.figures import IMAGE_COLORMAP, RESIDUAL_COLORMAP, Limits, VoxelSize, preview
 from meeum.report.html import describe
 from meeum.report.templates import render
@@ -69,9 +70,8 @@ def write_comparison(
         symbols=SYMBOLS,
         command=command,
     )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _rows(noisy: Volume, shown: Sequence[Shown]) -> list[tuple[str, str, list[Figure | None]]]:

@@ -12,6 +12,7 @@ from typing import Any
 from meeum.auditing import Audit, PairStatistics, rows
 from meeum.auditing.table import SYMBOLS, sigma, table
 from meeum.errors import UsageError
+from meeum.io.files import replacing
 from meeum.noise import Noise
 from meeum.report import curves, evidence, panels, places, scene, viewer
 from meeum.report.autocorrelation import lags
@@ -88,10 +89,8 @@ def write_report(
     before, _, after = text.partition(HERE)
     taken = len(before.encode()) + len(after.encode()) + len(viewer.fragment({}).encode()) + ROOM
     told = shown(noisy, denoised, run.audit, most_bytes=int(run.report_mb * 1e6) - taken)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
+    with replacing(path, overwrite=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines((before, viewer.fragment(told), after))
-    partial.replace(path)
 
 
 def shown(noisy: Volume, denoised: Volume | None, audit: Audit | None, *, most_bytes: int) -> scene.Scene:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from meeum.errors import UsageError
+from meeum.io.files import replacing
 from meeum.report.figures import IMAGE_COLORMAP, RESIDUAL_COLORMAP, Limits, VoxelSize, preview
 from meeum.volume import Region, Volume
 
@@ -100,9 +101,8 @@ def _write_group(folder: Path, views: Sequence[_View], *, unit: str, overwrite: 
 def _save(picture: Image.Image, path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; give another folder, or --overwrite to replace it")
-    partial = path.with_name(path.name + ".partial")
-    picture.save(partial, format="PNG")
-    partial.replace(path)
+    with replacing(path, overwrite=True) as temporary:
+        picture.save(temporary, format="PNG")
 
 
 def windows(noisy: Volume, denoised: Volume) -> tuple[Limits, float]:
